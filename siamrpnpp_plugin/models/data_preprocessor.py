@@ -1,0 +1,67 @@
+"""From the loader's uint8 images to what the weights expect, on the device."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from ..registry import MODELS
+
+
+@MODELS.register_module()
+class PairDataPreprocessor(BaseDataPreprocessor):
+    """Move a batch `{template, search, box_xyxy, is_positive}` to the device and normalise its images there.
+
+    Images are BGR 0-255, as OpenCV reads them. The defaults leave the values as they are, which PySOT's weights expect;
+    torchvision's take `bgr_to_rgb=True` with the ImageNet mean and std.
+
+    Args:
+        mean: Three numbers on the 0-255 scale subtracted per channel, in the order after `bgr_to_rgb`; None subtracts nothing.
+        std: Three positive numbers to divide by; None divides by nothing.
+        bgr_to_rgb: Whether to reverse the channels.
+        non_blocking: Whether copies to the device may overlap with computation.
+
+    Raises:
+        ValueError: If only one of mean and std is given, they have not three numbers, or a std is not positive.
+    """
+
+    def __init__(self, mean: Optional[Sequence[float]] = None, std: Optional[Sequence[float]] = None, bgr_to_rgb: bool = False,
+                 non_blocking: bool = True) -> None:
+        super().__init__(non_blocking)
+        if (mean is None) != (std is None):
+            raise ValueError(f'PairDataPreprocessor needs mean and std together, got mean={mean}, std={std}')
+        self.bgr_to_rgb = bgr_to_rgb
+        self.has_norm = mean is not None
+        if self.has_norm:
+            if len(mean) != 3 or len(std) != 3 or not all(value > 0 for value in std):
+                raise ValueError(f'mean and std of PairDataPreprocessor are three numbers each, std positive, got {mean}, {std}')
+            self.register_buffer('mean', torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+            self.register_buffer('std', torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) BGR images, uint8 or float 0-255 -> float32, normalised.
+
+        Raises:
+            ValueError: If the shape is another one.
+        """
+        if images.dim() != 4 or images.shape[1] != 3:
+            raise ValueError(f'images must have shape (B, 3, H, W), got {tuple(images.shape)}')
+        if self.bgr_to_rgb:
+            images = images.flip(1)
+        images = images.float()
+        return (images - self.mean) / self.std if self.has_norm else images
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Cast a batch to the device and normalise `template` and `search`.
+
+        Raises:
+            KeyError: If the batch lacks one of them.
+        """
+        data = dict(self.cast_data(data))
+        for key in ('template', 'search'):
+            if key not in data:
+                raise KeyError(f'the batch has no {key!r}, only {sorted(data)}')
+            data[key] = self.normalize(data[key])
+        return data

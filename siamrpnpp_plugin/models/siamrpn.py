@@ -1,0 +1,91 @@
+"""The Siamese tracker network: one backbone and neck for both images, one head that compares them."""
+
+from typing import Optional, Union
+
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from ..registry import MODELS
+
+
+@MODELS.register_module()
+class SiamRPN(BaseModel):
+    """SiamRPN (Li et al. 2018) and SiamRPN++ (Li et al. 2019).
+
+    Tracking needs two methods: `extract_template` once, then `match` for every frame.
+
+    Args:
+        backbone: Any registered backbone that returns a tuple of maps.
+        head: Any registered head with `forward`, `loss` and `predict` as `FusionHead`.
+        neck: Any registered neck with `forward(feats, is_template)` as `AdjustNeck`; None hands the maps on.
+        data_preprocessor: Normalisation of the images on the device.
+        init_cfg: mmengine initialiser of the whole model.
+    """
+
+    def __init__(self, backbone: dict, head: dict, neck: Optional[dict] = None,
+                 data_preprocessor: Optional[dict] = dict(type='siamrpnpp_plugin.PairDataPreprocessor'),
+                 init_cfg: Optional[dict] = None) -> None:
+        if isinstance(data_preprocessor, dict):
+            data_preprocessor = MODELS.build(data_preprocessor)
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.neck = None if neck is None else MODELS.build(neck)
+        self.head = MODELS.build(head)
+
+    def extract_template(self, template: Tensor) -> tuple[Tensor, ...]:
+        """Features of the target, one map per level.
+
+        Args:
+            template: (B, 3, h, w) preprocessed images, 127x127 in the paper.
+
+        Returns:
+            One (B, C_l, 7, 7) map per level (6x6 for AlexNet, which has no neck).
+        """
+        feats = self.backbone(template)
+        return tuple(feats) if self.neck is None else self.neck(feats, is_template=True)
+
+    def match(self, template_feats: tuple[Tensor, ...], search: Tensor) -> tuple[Tensor, Tensor]:
+        """Look for the targets in search images.
+
+        Args:
+            template_feats: From `extract_template`, of the same batch size.
+            search: (B, 3, H, W) preprocessed images, 255x255 in the paper.
+
+        Returns:
+            cls_score (B, 2A, H', W') and bbox_pred (B, 4A, H', W'), see `RPNHead.forward`; 25x25 at 255.
+        """
+        feats = self.backbone(search)
+        if self.neck is not None:
+            feats = self.neck(feats)
+        return self.head(template_feats, feats)
+
+    def forward(self, template: Tensor, search: Tensor, box_xyxy: Optional[Tensor] = None, is_positive: Optional[Tensor] = None,
+                mode: str = 'tensor') -> Union[tuple[Tensor, Tensor], dict[str, Tensor], list[dict]]:
+        """Run a batch of pairs.
+
+        Args:
+            template: (B, 3, h, w) preprocessed images.
+            search: (B, 3, H, W) preprocessed images, square and not smaller than the template.
+            box_xyxy: (B, 4) target boxes in pixels of the search image; needed by `loss`.
+            is_positive: (B,) bool, whether both images show the same target; needed by `loss`.
+            mode: 'tensor': (cls_score, bbox_pred). 'loss': losses by name. 'predict': one dict per pair with the best `box_xyxy`
+                (4,) in pixels of the search image and its `score` (); boxes that came along are not used.
+
+        Raises:
+            ValueError: If the search is smaller than the template or not square, the mode is unknown, or `loss` lacks boxes.
+        """
+        if search.shape[2] < template.shape[2] or search.shape[3] < template.shape[3]:
+            raise ValueError(f'search {tuple(search.shape)} is smaller than the template {tuple(template.shape)}')
+        if mode not in ('tensor', 'loss', 'predict'):
+            raise ValueError(f"mode of SiamRPN must be 'tensor', 'loss' or 'predict', got {mode!r}")
+        if mode != 'tensor' and search.shape[2] != search.shape[3]:
+            raise ValueError(f'search images must be square, got {tuple(search.shape)}')
+        if mode == 'loss' and (box_xyxy is None or is_positive is None):
+            raise ValueError("mode 'loss' needs box_xyxy and is_positive in the batch")
+        cls_score, bbox_pred = self.match(self.extract_template(template), search)
+        if mode == 'tensor':
+            return cls_score, bbox_pred
+        if mode == 'loss':
+            return self.head.loss(cls_score, bbox_pred, box_xyxy, is_positive, search.shape[3])
+        detections = self.head.predict(cls_score, bbox_pred, search.shape[3])
+        return [dict(box_xyxy=box, score=score) for box, score in zip(*detections)]

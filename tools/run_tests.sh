@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The one test command: installs what it needs, lints, tests. Arguments go to pytest; default: all but the slow tests.
+source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh" tests
+echo "== ruff"
+ruff check .
+echo "== pytest"
+if [ $# -eq 0 ]; then set -- -m 'not slow'; fi
+exec python -m pytest "$@"
