@@ -23,8 +23,8 @@ from siamrpnpp_plugin.registry import MODELS, SCOPE
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 CANDIDATES = {
-    'pysot': ('siamrpnpp_r50_pysot.py', 'siamrpnpp_r50_pysot_otb.py', 'siamrpnpp_r50_pysot_lt.py', 'siamrpnpp_mobilenetv2_pysot.py',
-              'siamrpn_alexnet_pysot.py', 'siamrpn_alexnet_upchannel.py'),
+    'pysot': ('siamrpnpp_r50_pysot.py', 'siamrpnpp_r50_pysot_otb.py', 'siamrpnpp_r50_pysot_lt.py',
+              'siamrpnpp_mobilenetv2_pysot.py', 'siamrpn_alexnet_pysot.py', 'siamrpn_alexnet_upchannel.py'),
     'mmtracking': ('siamrpnpp_r50_pysot.py', 'siamrpnpp_r50_pysot_otb.py'),
     'torchvision': ('siamrpnpp_r50_vid.py', ),
 }

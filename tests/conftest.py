@@ -1,0 +1,57 @@
+"""What many tests share: the configs, a small model, a small batch."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.logging import MMLogger
+
+import siamrpnpp_plugin.models  # noqa: F401  registers the network
+from siamrpnpp_plugin.registry import MODELS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def small_model_config(**changes) -> dict:
+    """A SiamRPN of the seed's structure, small enough for a CPU test: ResNet-18, 16 channels in the head."""
+    block = dict(type='siamrpnpp_plugin.RPNHead', in_channels=16, hidden_channels=16)
+    config = dict(
+        type='siamrpnpp_plugin.SiamRPN',
+        backbone=dict(type='siamrpnpp_plugin.ResNet', depth=18),
+        neck=dict(type='siamrpnpp_plugin.AdjustNeck', in_channels=(128, 256, 512), out_channels=16),
+        head=dict(type='siamrpnpp_plugin.FusionHead', rpn_head=block))
+    config.update(changes)
+    return config
+
+
+def pair_batch(batch: int = 2, template_size: int = 127, search_size: int = 255) -> dict:
+    """A batch as the loader gives it: uint8 BGR images, targets near the middle, the last pair negative."""
+    generator = torch.Generator().manual_seed(0)
+    return dict(
+        template=torch.randint(0, 256, (batch, 3, template_size, template_size), generator=generator, dtype=torch.uint8),
+        search=torch.randint(0, 256, (batch, 3, search_size, search_size), generator=generator, dtype=torch.uint8),
+        box_xyxy=torch.tensor([[95., 95., 159., 159.]]).repeat(batch, 1) + torch.arange(batch)[:, None],
+        is_positive=torch.arange(batch) < max(batch - 1, 1))
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def small_model():
+    return MODELS.build(small_model_config())
+
+
+@pytest.fixture
+def warnings_logged():
+    """Messages of mmengine's current logger from WARNING on."""
+    messages = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield messages
+    logger.removeHandler(handler)

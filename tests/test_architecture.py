@@ -1,0 +1,63 @@
+"""The import law: rooms meet in the config, never by import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PACKAGE = ROOT / 'siamrpnpp_plugin'
+ROOMS = ('models', 'datasets', 'tracking', 'evaluation', 'engine')
+ALLOWED = {'registry': set(), 'ops': {'ops'}, **{room: {room, 'ops', 'registry'} for room in ROOMS}}
+
+
+def imports_of(path: Path, source: str = None) -> set:
+    """First-level parts of our package that a file imports, relative and absolute."""
+    found = set()
+    package = path.relative_to(PACKAGE.parent).parts[:-1]
+    for node in ast.walk(ast.parse(source if source is not None else path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name.split('.') for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[:len(package) - node.level + 1]) if node.level else []
+            module = base + (node.module.split('.') if node.module else [])
+            names = [module + [alias.name] for alias in node.names]
+        found |= {name[1] for name in names if name[0] == PACKAGE.name and len(name) > 1}
+    return found
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix('.py')
+
+
+FILES = sorted(PACKAGE.rglob('*.py'))
+
+
+@pytest.mark.parametrize('path', FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
+def test_a_room_imports_only_ops_and_registry(path):
+    allowed = ALLOWED.get(room_of(path))
+    if allowed is not None:
+        assert imports_of(path) <= allowed, f'{path} must not import {imports_of(path) - allowed}'
+
+
+@pytest.mark.parametrize('line', ['from ..datasets import x', 'from siamrpnpp_plugin.engine import x', 'from .. import apis',
+                                  'import siamrpnpp_plugin.tracking.siamrpn_tracker'])
+def test_the_law_sees_every_form_of_import(line):
+    assert not imports_of(PACKAGE / 'models' / 'any.py', line) <= ALLOWED['models']
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = 'import sys, siamrpnpp_plugin; print(sorted({"torch", "mmengine", "mmcv", "cv2"} & set(sys.modules)))'
+    assert subprocess.check_output([sys.executable, '-c', code], text=True, cwd=ROOT).strip() == '[]'
+
+
+def test_registered_names_are_unique_and_every_class_is_exported():
+    import siamrpnpp_plugin.models as models
+    from siamrpnpp_plugin.registry import MODELS, TASK_UTILS
+    registered = list(MODELS.module_dict) + list(TASK_UTILS.module_dict)
+    assert len(registered) == len(set(registered))
+    ours = [name for name in registered if MODELS.get(name) or TASK_UTILS.get(name)]
+    assert set(ours) <= set(models.__all__)
