@@ -86,7 +86,7 @@ def main(argv=None) -> int:
         else:
             adapted, own, remarks = convert(args.source, weights, model, args.fold_input_norm)
         report = state_dicts.compare(adapted, own)
-        if best is None or len(report.matched) > len(best[1].matched):
+        if best is None or report.complete or len(report.matched) > len(best[1].matched):
             best = config, report, adapted, own, remarks
         if report.complete:
             break

@@ -27,7 +27,8 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     # torch and mmcv only where they are missing: the user's own build (CUDA, full mmcv) is never replaced
     python -c 'import torch' 2>/dev/null || "${PIP[@]}" -c $pins "torch==$(sed -n 's/^torch==//p' $pins)"
     grep -v '^torch==' $pins > "$stamp.pins"
-    python -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("mmcv") is None)' || "${PIP[@]}" -c "$stamp.pins" '.[lite]'
+    python -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("mmcv") is None)' \
+        || "${PIP[@]}" -c "$stamp.pins" -r requirements/lite.txt
     "${PIP[@]}" -c "$stamp.pins" -e ".${extras:+[$extras]}"
     # OpenCV's desktop build needs libGL, which a bare server lacks
     python -c 'import cv2' 2>/dev/null || {

@@ -98,10 +98,12 @@ def pysot_names(own: Sequence[str], legacy_alexnet: bool = False) -> dict[str, s
 
     Args:
         own: Keys of a whole SiamRPN of ours.
-        legacy_alexnet: True names an AlexNet as PySOT's `alexnetlegacy` (its published files), False as its `alexnet`.
+        legacy_alexnet: True names an AlexNet as PySOT's `alexnetlegacy` (its published files), False as its `alexnet`; other
+            backbones have the same names in both projects.
     """
     num_necks = len({key.split('.')[2] for key in own if key.startswith('neck.')})
     num_heads = len({key.split('.')[2] for key in own if key.startswith('head.rpn_heads.')})
+    legacy_alexnet = legacy_alexnet and 'backbone.layer5.0.weight' in own
     return {key: _pysot_name(key, num_necks, num_heads, legacy_alexnet) for key in own}
 
 
@@ -141,8 +143,7 @@ def from_pysot(weights: StateDict, own: StateDict) -> StateDict:
 
 def to_pysot(weights: StateDict) -> StateDict:
     """Our state dict under PySOT's names; an AlexNet becomes `alexnetlegacy`, as in PySOT's published files."""
-    alexnet = 'backbone.layer1.0.weight' in weights and 'backbone.layer5.0.weight' in weights
-    names = pysot_names(list(weights), legacy_alexnet=alexnet)
+    names = pysot_names(list(weights), legacy_alexnet=True)
     return {names[key]: value for key, value in weights.items()}
 
 

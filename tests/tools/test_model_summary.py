@@ -1,0 +1,21 @@
+"""The summary's numbers are those that PySOT's networks were measured with (parameters in millions, GMAC)."""
+
+import importlib.util
+
+import pytest
+from conftest import ROOT
+
+_spec = importlib.util.spec_from_file_location('model_summary', ROOT / 'tools' / 'analysis' / 'model_summary.py')
+tool = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tool)
+
+
+@pytest.mark.parametrize(('config', 'search', 'params', 'template_gmac', 'search_gmac'), [
+    ('siamrpnpp_r50_pysot.py', 255, '53.95', '10.65', '48.81'),
+    ('siamrpnpp_mobilenetv2_pysot.py', 255, '11.15', '0.86', '7.00'),
+    ('siamrpn_alexnet_pysot.py', 287, '6.25', '0.71', '6.47'),
+])
+def test_sizes_and_costs(config, search, params, template_gmac, search_gmac, capsys):
+    tool.main([str(ROOT / 'configs' / config), '--search-size', str(search)])
+    total = next(line for line in capsys.readouterr().out.splitlines() if line.startswith('all'))
+    assert total.split() == ['all', params, template_gmac, search_gmac]
