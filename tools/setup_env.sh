@@ -30,8 +30,15 @@ if ! (cd / && python -c 'import siamrpnpp_plugin') 2>/dev/null || [ "$(cat "$sta
     echo "== installing into $env_dir"
     rm -f "$stamp"
     grep -v '^torch==' requirements/constraints.txt > "$pins"
-    has torch || pip_install "$(grep '^torch==' requirements/constraints.txt)" || die 'could not install torch'
-    has mmcv || pip_install -r requirements/lite.txt || die 'could not install mmcv-lite'
+    if ! has torch; then
+        echo "   torch (the longest step, a minute or two)"
+        pip_install "$(grep '^torch==' requirements/constraints.txt)" || die 'could not install torch'
+    fi
+    if ! has mmcv; then
+        echo "   mmcv-lite"
+        pip_install -r requirements/lite.txt || die 'could not install mmcv-lite'
+    fi
+    echo "   siamrpnpp_plugin and what it needs"
     pip_install -e ".${extras:+[$extras]}" || die 'could not install siamrpnpp_plugin'
     if ! python -c 'import cv2' 2>/dev/null; then  # OpenCV's desktop build needs libGL, which a bare server lacks
         python -m pip uninstall --quiet --yes opencv-python || true

@@ -107,7 +107,14 @@ class FusionHead(BaseModule):
 
         Returns:
             `loss_cls` and `loss_box`, scalars.
+
+        Raises:
+            ValueError: If `box_xyxy` or `is_positive` has another shape.
         """
+        batch = len(cls_score)
+        if box_xyxy.shape != (batch, 4) or is_positive.shape != (batch, ):
+            raise ValueError(f'a batch of {batch} needs box_xyxy ({batch}, 4) and is_positive ({batch},), got '
+                             f'{tuple(box_xyxy.shape)} and {tuple(is_positive.shape)}')
         targets = self.anchor_assigner(self.anchors(cls_score, search_size), self.anchor_generator.stride, box_xyxy.float(),
                                        is_positive.bool(), generator)
         return dict(loss_cls=self.loss_cls(cls_score.float(), targets.labels),

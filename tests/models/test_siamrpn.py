@@ -88,6 +88,14 @@ def test_bad_input_is_named(small_model, arguments, message):
         small_model(**images, mode=arguments.get('mode', 'tensor'))
 
 
+@pytest.mark.parametrize(('key', 'value'), [('box_xyxy', torch.zeros(2, 5)), ('box_xyxy', torch.zeros(4)),
+                                           ('is_positive', torch.ones(2, 1, dtype=torch.bool))])
+def test_labels_of_another_shape_are_named(small_model, key, value):
+    batch = small_model.data_preprocessor(dict(pair_batch(), **{key: value}))
+    with pytest.raises(ValueError, match=r'needs box_xyxy \(2, 4\) and is_positive \(2,\), got'):
+        small_model(**batch, mode='loss')
+
+
 def test_levels_that_do_not_match_are_named():
     config = small_model_config(neck=dict(type='siamrpnpp_plugin.AdjustNeck', in_channels=(128, 256), out_channels=16))
     with pytest.raises(ValueError, match='AdjustNeck was built for 2 levels, the backbone gives 3'):
