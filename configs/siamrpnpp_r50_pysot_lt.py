@@ -1,10 +1,27 @@
 # PySOT siamrpn_r50_l234_dwxcorr_lt: every level keeps its own number of channels
 _base_ = 'siamrpnpp_r50_pysot.py'
-_head = dict(type='RPNHead', adjust_padding=0, adjust_act_cfg=dict(type='ReLU'), conv_bias=False)
 model = dict(
     neck=dict(out_channels=(128, 256, 512)),
     head=dict(rpn_head=[
-        dict(in_channels=128, hidden_channels=128, **_head),
-        dict(in_channels=256, hidden_channels=256, **_head),
-        dict(in_channels=512, hidden_channels=512, **_head),
+        dict(
+            type='RPNHead',
+            in_channels=128,
+            hidden_channels=128,
+            adjust_padding=0,
+            adjust_act_cfg=dict(type='ReLU'),
+            conv_bias=False),
+        dict(
+            type='RPNHead',
+            in_channels=256,
+            hidden_channels=256,
+            adjust_padding=0,
+            adjust_act_cfg=dict(type='ReLU'),
+            conv_bias=False),
+        dict(
+            type='RPNHead',
+            in_channels=512,
+            hidden_channels=512,
+            adjust_padding=0,
+            adjust_act_cfg=dict(type='ReLU'),
+            conv_bias=False),
     ]))

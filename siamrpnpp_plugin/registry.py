@@ -5,48 +5,49 @@ our classes without `custom_imports`: mmengine imports this file, and the rooms 
 A kind without a child here would print a warning at each use, so kinds that we do not fill are listed too.
 """
 
+import functools
 import inspect
-from typing import Any, Optional
+from typing import Any
 
 from mmengine import registry as mm
-from mmengine.registry import Registry, build_from_cfg, build_model_from_cfg
+from mmengine.registry import Registry
+
+from .safe_checkpoints import allow_mmengine_checkpoints
 
 SCOPE = 'siamrpnpp_plugin'
 
+allow_mmengine_checkpoints()  # every entry into the package passes here: our scripts, and a Runner by its scope
 
-def _check_arguments(cfg: Any, registry: Registry) -> None:
-    """Refuse an argument that the class named by `cfg['type']` does not take, naming those that it takes.
 
-    Raises:
-        ValueError: If `cfg` holds an unknown argument.
-    """
-    if not isinstance(cfg, dict) or not isinstance(cfg.get('type'), str):
-        return  # mmengine's own checks speak for these
-    with registry.switch_scope_and_registry(cfg.get('_scope_')) as scoped:
-        cls = scoped.get(cfg['type'])
-    if not inspect.isclass(cls):
+def _refuse_unknown_arguments(cls: type) -> None:
+    """Make a class answer an unknown keyword, typically misspelt in a config, with the keywords that it has."""
+    init = cls.__init__
+    names = [name for name in inspect.signature(init).parameters if name != 'self']
+    if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(init).parameters.values()):
         return
-    parameters = inspect.signature(cls).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return
-    for name in cfg:
-        if name not in ('type', '_scope_') and name not in parameters:
-            raise ValueError(f'{cls.__name__} has no argument {name!r} (given: {cfg[name]!r}); expected: {", ".join(parameters)}')
+
+    @functools.wraps(init)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        for name, value in kwargs.items():
+            if name not in names:
+                raise ValueError(f'{cls.__name__} has no argument {name!r} (given: {value!r}); expected: {", ".join(names)}')
+        init(self, *args, **kwargs)
+
+    cls.__init__ = checked
 
 
-def _build_model(cfg: Any, registry: Registry, default_args: Optional[dict] = None) -> Any:
-    _check_arguments(cfg, registry)
-    return build_model_from_cfg(cfg, registry, default_args)
+class StrictRegistry(Registry):
+    """A registry whose classes raise ValueError for an unknown argument, whoever builds them."""
 
-
-def _build_part(cfg: Any, registry: Registry, default_args: Optional[dict] = None) -> Any:
-    _check_arguments(cfg, registry)
-    return build_from_cfg(cfg, registry, default_args)
+    def _register_module(self, module: Any, *args: Any, **kwargs: Any) -> None:
+        super()._register_module(module, *args, **kwargs)
+        if inspect.isclass(module):
+            _refuse_unknown_arguments(module)
 
 
 _MODELS_ROOM = ['siamrpnpp_plugin.models']
-MODELS = Registry('model', parent=mm.MODELS, scope=SCOPE, build_func=_build_model, locations=_MODELS_ROOM)
-TASK_UTILS = Registry('task util', parent=mm.TASK_UTILS, scope=SCOPE, build_func=_build_part, locations=_MODELS_ROOM)
+MODELS = StrictRegistry('model', parent=mm.MODELS, scope=SCOPE, locations=_MODELS_ROOM)
+TASK_UTILS = StrictRegistry('task util', parent=mm.TASK_UTILS, scope=SCOPE, locations=_MODELS_ROOM)
 
 DATASETS = Registry('dataset', parent=mm.DATASETS, scope=SCOPE)
 DATA_SAMPLERS = Registry('data sampler', parent=mm.DATA_SAMPLERS, scope=SCOPE)

@@ -1,7 +1,10 @@
 import pytest
 import torch
-from conftest import ROOT, small_model_config
+from conftest import ROOT, pair_batch, small_model_config
 from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from siamrpnpp_plugin.apis import init_model
 from siamrpnpp_plugin.registry import MODELS
@@ -19,6 +22,28 @@ def test_model_comes_ready_to_track(config, tmp_path):
     assert not model.training
     assert model.cfg is config
     assert all(torch.equal(value, donor.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+def test_a_checkpoint_of_mmengines_runner_loads(config, tmp_path):
+    """A real Runner's checkpoint: log histories and NumPy values beside the weights, read without running code."""
+    items = [{key: value[0] for key, value in pair_batch(1).items()}] * 2
+    runner = Runner(MODELS.build(config.model), str(tmp_path / 'work'), train_dataloader=DataLoader(items, batch_size=2),
+                    train_cfg=dict(by_epoch=True, max_epochs=1), default_scope='siamrpnpp_plugin',
+                    optim_wrapper=dict(optimizer=dict(type='SGD', lr=.001)), experiment_name='test_apis')
+    runner.train()
+    model = init_model(config, tmp_path / 'work' / 'epoch_1.pth')
+    assert all(torch.equal(value, runner.model.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+def test_a_hostile_getattr_in_a_checkpoint_is_refused(config, tmp_path):
+    class Hostile:
+
+        def __reduce__(self):
+            return getattr, (HistoryBuffer, '__init__')
+
+    torch.save(dict(state_dict={}, hook=Hostile()), tmp_path / 'hostile.pth')
+    with pytest.raises(ValueError, match='hostile.pth is no checkpoint that loads safely'):
+        init_model(config, tmp_path / 'hostile.pth')
 
 
 def test_config_by_path_and_foreign_default_scope():

@@ -6,20 +6,19 @@
     python tools/convert_checkpoint.py pysot siamrpnpp_r50.pth model.pth --reverse
 
 Every tensor is accounted for: matched, missing, unexpected, or of another shape. A file that does not fit whole is refused
-(exit status 1, nothing written) unless --allow-partial is given.
+(exit status 1, nothing written) unless --allow-partial is given; so is one that was converted before.
 """
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
-from mmengine.registry import DefaultScope
 
 from siamrpnpp_plugin import __version__
-from siamrpnpp_plugin.models import state_dicts
-from siamrpnpp_plugin.registry import MODELS, SCOPE
+from siamrpnpp_plugin.apis import build_model
+from siamrpnpp_plugin.models import SiamRPN, state_dicts
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 CANDIDATES = {
@@ -39,7 +38,9 @@ def parse_args(argv=None):
     parser.add_argument('--reverse', action='store_true', help='from this package to PySOT')
     parser.add_argument('--fold-input-norm', action='store_true',
                         help='torchvision: fold RGB order and ImageNet mean/std into conv1, for a model fed raw BGR 0-255')
-    parser.add_argument('--allow-partial', action='store_true', help='write the tensors that fit, though others do not')
+    parser.add_argument('--allow-partial', action='store_true',
+                        help="write the tensors that fit, though others do not (for load_from of a training, not for init_model)")
+    parser.add_argument('--verbose', action='store_true', help='name every tensor, not the first ten of each fault')
     parser.add_argument('--overwrite', action='store_true', help='replace DST if it exists')
     args = parser.parse_args(argv)
     if args.reverse and args.source != 'pysot':
@@ -49,15 +50,7 @@ def parse_args(argv=None):
     return args
 
 
-def build(config: Path) -> torch.nn.Module:
-    cfg = Config.fromfile(config)
-    if 'model' not in cfg:
-        raise KeyError(f"config {config} has no 'model'")
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', SCOPE)):
-        return MODELS.build(cfg.model)
-
-
-def convert(source: str, weights: dict, model: torch.nn.Module, fold_input_norm: bool):
+def convert(source: str, weights: dict, model: torch.nn.Module, fold_input_norm: bool) -> tuple:
     """The weights under our names, the state dict that they should fill, and remarks for the user."""
     own = model.state_dict()
     if source == 'torchvision':
@@ -72,15 +65,33 @@ def convert(source: str, weights: dict, model: torch.nn.Module, fold_input_norm:
                           'is folded into the box heads, so boxes are the same with the anchors of the config']
 
 
+def save(content: dict, path: Path) -> None:
+    """Write a checkpoint whole or not at all."""
+    partial = path.with_name(path.name + '.tmp')
+    try:
+        torch.save(content, partial)
+        partial.replace(path)
+    except RuntimeError as error:  # torch's word for a disk that is full
+        raise OSError(f'could not write {path}: {error}') from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def main(argv=None) -> int:
     args = parse_args(argv)
+    if args.dst.is_dir():
+        raise IsADirectoryError(f'{args.dst} is a folder; name the file to write')
     if args.dst.exists() and not args.overwrite:
         raise FileExistsError(f'{args.dst} exists; give --overwrite to replace it')
-    weights = state_dicts.read_state_dict(args.src)
-    candidates = [args.config] if args.config else [CONFIGS / name for name in CANDIDATES[args.source]]
+    args.dst.parent.mkdir(parents=True, exist_ok=True)
+    weights, meta = state_dicts.read_checkpoint(args.src)
+    if 'siamrpnpp_plugin' in meta and not args.reverse:
+        raise ValueError(f'{args.src} is converted already (from {meta.get("source")}, config {meta.get("config")})')
     best = None
-    for config in candidates:
-        model = build(config)
+    for config in [args.config] if args.config else [CONFIGS / name for name in CANDIDATES[args.source]]:
+        model = build_model(config)
+        if not isinstance(model, SiamRPN):
+            raise ValueError(f'the model of {config} is a {type(model).__name__}, not a SiamRPN')
         if args.reverse:
             adapted, own, remarks = weights, model.state_dict(), []
         else:
@@ -92,7 +103,9 @@ def main(argv=None) -> int:
             break
     config, report, adapted, own, remarks = best
     print(f'config {config}')
-    print(report.summary(limit=10))
+    if args.verbose:
+        print('\n'.join(f'  matched: {key}' for key in report.matched))
+    print(report.summary(limit=math.inf if args.verbose else 10))
     for remark in remarks:
         print(remark)
     if not report.complete and not args.allow_partial:
@@ -107,15 +120,11 @@ def main(argv=None) -> int:
         print(f'{len(counters)} batch counters of norm layers start at 0, as the file has none')
     meta = dict(source=args.source, source_file=args.src.name, config=config.name, siamrpnpp_plugin=__version__)
     if args.reverse:
-        content = state_dicts.to_pysot(converted)
+        save(state_dicts.to_pysot(converted, own), args.dst)
     elif args.source == 'torchvision':
-        content = dict(state_dict=converted, meta=dict(meta, part='backbone', fold_input_norm=args.fold_input_norm))
+        save(dict(state_dict=converted, meta=dict(meta, part='backbone', fold_input_norm=args.fold_input_norm)), args.dst)
     else:
-        content = dict(state_dict=converted, meta=meta)
-    partial = args.dst.with_name(args.dst.name + '.tmp')
-    args.dst.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(content, partial)
-    partial.replace(args.dst)  # whole or not at all
+        save(dict(state_dict=converted, meta=meta), args.dst)
     print(f'wrote {args.dst}')
     return 0
 
@@ -123,5 +132,5 @@ def main(argv=None) -> int:
 if __name__ == '__main__':
     try:
         sys.exit(main())
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SyntaxError) as error:
         sys.exit(f'error: {error.args[0] if isinstance(error, KeyError) else error}')

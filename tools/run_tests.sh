@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The one test command: installs what it needs, lints, tests. Arguments go to pytest; default: all but the slow tests.
-source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh" tests
+EXTRAS=tests source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh"
 echo "== ruff"
 ruff check .
 echo "== pytest"

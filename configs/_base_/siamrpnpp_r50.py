@@ -10,7 +10,7 @@ model = dict(
         first_block='dilated',
         out_levels=(2, 3, 4),
         frozen_stages=1,
-        init_cfg=dict(type='Pretrained', checkpoint=None)),  # give a local torchvision or PySOT file here
+        init_cfg=dict(type='Pretrained', checkpoint=None)),  # give a local torchvision file here
     neck=dict(type='AdjustNeck', in_channels=(512, 1024, 2048), out_channels=256, norm_cfg=None, template_size=7),
     head=dict(
         type='FusionHead',

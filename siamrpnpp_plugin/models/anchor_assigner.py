@@ -8,7 +8,8 @@ from typing import NamedTuple, Optional
 import torch
 from torch import Tensor
 
-from ..ops.boxes import box_iou, cxcywh_to_xyxy, encode_deltas, xyxy_to_cxcywh
+from ..ops.boxes import box_iou, cxcywh_to_xyxy, xyxy_to_cxcywh
+from ..ops.random import uniform_of_seed
 from ..registry import TASK_UTILS
 
 
@@ -16,7 +17,6 @@ class AnchorTargets(NamedTuple):
     """What the losses compare with."""
 
     labels: Tensor  # (B, A, H, W) int64: 1 positive, 0 negative, -1 ignored
-    deltas: Tensor  # (B, A, H, W, 4) float32 offsets of every anchor; infinite for a box without area, so weigh with a mask
     box_weights: Tensor  # (B, A, H, W) float32: 1 / positives of the sample where positive, else 0
 
 
@@ -104,16 +104,21 @@ class AnchorAssigner:
         return positive, negative, overlap
 
     def __call__(self, anchors: Tensor, stride: int, box_xyxy: Tensor, is_positive: Tensor,
-                 generator: Optional[torch.Generator] = None) -> AnchorTargets:
+                 sample_seed: Optional[Tensor] = None, generator: Optional[torch.Generator] = None) -> AnchorTargets:
         """Targets of a batch; arguments as in `candidates`.
 
         Args:
-            generator: Source of the random choice, on the device of the boxes; torch's global one without.
+            sample_seed: (B,) int64: the choice of a sample depends on its seed only, so it is the same in any batch, on any rank
+                and on any device.
+            generator: Without seeds, the source of the random choice, on the device of the boxes; torch's global one by default.
         """
         positive, negative, _ = self.candidates(anchors, stride, box_xyxy, is_positive)
         shape = positive.shape
         positive, negative = positive.flatten(1), negative.flatten(1)
-        noise = torch.rand(2, *positive.shape, generator=generator, device=positive.device)
+        if sample_seed is None:
+            noise = torch.rand(2, *positive.shape, generator=generator, device=positive.device)
+        else:
+            noise = uniform_of_seed(sample_seed, 2 * positive.shape[1]).unflatten(1, (2, -1)).transpose(0, 1)
         positive = keep_random(positive, self.max_positives, noise[0])
         num_positives = positive.sum(dim=1)
         limit = torch.where(is_positive, self.max_negatives, self.max_hard_negatives)
@@ -125,8 +130,7 @@ class AnchorAssigner:
         labels = torch.full(positive.shape, -1, dtype=torch.int64, device=positive.device)
         labels = labels.masked_fill(negative, 0).masked_fill(positive, 1).view(shape)
         weights = positive.float() / num_positives.clamp(min=1)[:, None]
-        deltas = encode_deltas(xyxy_to_cxcywh(box_xyxy)[:, None, None, None], anchors)
-        return AnchorTargets(labels, deltas, weights.view(shape))
+        return AnchorTargets(labels, weights.view(shape))
 
     def _near_target(self, anchors: Tensor, stride: int, center: Tensor) -> Tensor:
         """(B, A, H, W) bool: cells from c - radius to c + radius, where c is the cell after the target's centre (PySOT)."""

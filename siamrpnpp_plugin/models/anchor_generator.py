@@ -58,7 +58,7 @@ class AnchorGenerator(nn.Module):
         Returns:
             (A, H, W, 4) centre and size in pixels, on the device of this module.
         """
-        (height, width), sizes = map_size, self.sizes
+        (height, width), sizes = map_size, self.sizes.float()  # also in a bfloat16 model
         ys = (torch.arange(height, device=sizes.device, dtype=sizes.dtype) - height // 2) * self.stride + center
         xs = (torch.arange(width, device=sizes.device, dtype=sizes.dtype) - width // 2) * self.stride + center
         shape = (len(sizes), height, width)

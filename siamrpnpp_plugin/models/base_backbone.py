@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .state_dicts import adapt_backbone, compare, read_state_dict
+from .state_dicts import adapt_backbone, compare, read_checkpoint
 
 
 class BaseBackbone(BaseModule):
@@ -38,23 +38,29 @@ class BaseBackbone(BaseModule):
         self.out_levels = out_levels
         self.stages = {number: names for number, names in self.stages.items() if number <= out_levels[-1]}
         self.norm_eval = norm_eval
+        self._trainable: Optional[set] = None  # names of the parameters that the config lets train, known once all are built
         self.frozen_stages = frozen_stages
 
     def freeze_stages(self, last: int) -> None:
         """Freeze all stages up to number `last` and unfreeze those above it; -1 unfreezes all.
 
-        A frozen stage gets no gradient and its batch norms use their running statistics, also after `train()`. To unfreeze later
-        under DDP, build the optimizer and DDP with everything trainable and call this afterwards.
+        A frozen stage gets no gradient and its batch norms use their running statistics, also after `train()`. What the config
+        froze (`norm_cfg=dict(requires_grad=False)`) stays so. To unfreeze during training, build the optimizer and DDP with
+        everything trainable, DDP with `find_unused_parameters=True`, and only then freeze: parameters that are frozen when those
+        are built never train, or let ranks drift apart.
 
         Raises:
             ValueError: If `last` is beyond the highest stage that was built.
         """
         if not -1 <= last <= max(self.stages):
             raise ValueError(f'frozen_stages of {type(self).__name__} must be -1 (none) to {max(self.stages)}, got {last}')
+        if self._trainable is None:
+            self._trainable = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         self.frozen_stages = last
         for number, names in self.stages.items():
-            for name in names:
-                getattr(self, name).requires_grad_(number > last)
+            for prefix in names:
+                for name, parameter in getattr(self, prefix).named_parameters(prefix):
+                    parameter.requires_grad_(number > last and name in self._trainable)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> 'BaseBackbone':
@@ -108,8 +114,11 @@ class BaseBackbone(BaseModule):
         if unknown:
             raise ValueError(f"init_cfg of {type(self).__name__} has unknown keys {sorted(unknown)}; expected 'checkpoint', "
                              "'fold_input_norm'")
-        own = self.state_dict()
-        weights, left_out = adapt_backbone(read_state_dict(path), own, pretrained[0].get('fold_input_norm', False))
+        own, fold = self.state_dict(), pretrained[0].get('fold_input_norm', False)
+        weights, meta = read_checkpoint(path)
+        if fold and meta.get('fold_input_norm'):
+            raise ValueError(f'the input normalisation is folded into {path} already: leave fold_input_norm out')
+        weights, left_out = adapt_backbone(weights, own, fold)
         report = compare(weights, own)
         if not report.complete:
             raise ValueError(f'{path} does not fit {type(self).__name__}: {report.summary()}')

@@ -27,6 +27,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         ValueError: If only one of mean and std is given, they have not three numbers, or a std is not positive.
     """
 
+    keys = ('template', 'search', 'box_xyxy', 'is_positive', 'sample_seed')
+
     def __init__(self, mean: Optional[Sequence[float]] = None, std: Optional[Sequence[float]] = None, bgr_to_rgb: bool = False,
                  non_blocking: bool = True) -> None:
         super().__init__(non_blocking)
@@ -56,12 +58,23 @@ class PairDataPreprocessor(BaseDataPreprocessor):
     def forward(self, data: dict, training: bool = False) -> dict:
         """Cast a batch to the device and normalise `template` and `search`.
 
+        Args:
+            data: Tensors of the batch by name, or lists of a tensor per sample (mmengine's `pseudo_collate`), which are stacked.
+            training: Not used.
+
+        Returns:
+            What the model takes: `template`, `search`, and those of `box_xyxy`, `is_positive` and `sample_seed` that `data` has.
+            Other keys, such as a sample's name, are for hooks and stay behind.
+
         Raises:
-            KeyError: If the batch lacks one of them.
+            KeyError: If the batch lacks an image.
         """
-        data = dict(self.cast_data(data))
         for key in ('template', 'search'):
             if key not in data:
                 raise KeyError(f'the batch has no {key!r}, only {sorted(data)}')
-            data[key] = self.normalize(data[key])
-        return data
+        batch = {key: data[key] for key in self.keys if key in data}
+        batch = {key: torch.stack(tuple(value)) if isinstance(value, (list, tuple)) else value for key, value in batch.items()}
+        batch = self.cast_data(batch)
+        for key in ('template', 'search'):
+            batch[key] = self.normalize(batch[key])
+        return batch

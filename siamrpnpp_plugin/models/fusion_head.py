@@ -30,7 +30,7 @@ class FusionHead(BaseModule):
         fusion: Fusion of the levels; None for a single level.
         anchor_generator: Anchors of the score map.
         anchor_assigner: Which anchors learn what.
-        box_coder: How `bbox_pred` is decoded.
+        box_coder: How a box is written as the offsets `bbox_pred`.
         loss_cls: Loss on the scores.
         loss_box: Loss on the boxes.
         init_cfg: mmengine initialiser; torch's default without.
@@ -63,9 +63,35 @@ class FusionHead(BaseModule):
             raise ValueError(f'FusionHead has num_levels={num_levels}, {len(self.rpn_heads)} rpn_head config(s) and a fusion for '
                              f'{fused} level(s): {fusion}')
         for level, head in enumerate(self.rpn_heads):
-            if head.num_anchors != self.anchor_generator.num_anchors:
-                raise ValueError(f'rpn_head of level {level} has num_anchors={head.num_anchors}, the anchor generator gives '
-                                 f'{self.anchor_generator.num_anchors} per cell')
+            self._check_anchors(f'rpn_head of level {level}', head.num_anchors)
+        if hasattr(self.fusion, 'num_anchors'):
+            self._check_anchors('fusion', self.fusion.num_anchors)
+
+    def _check_anchors(self, name: str, num_anchors: int) -> None:
+        if num_anchors != self.anchor_generator.num_anchors:
+            raise ValueError(f'{name} has num_anchors={num_anchors}, the anchor generator gives '
+                             f'{self.anchor_generator.num_anchors} per cell')
+
+    def template_kernels(self, template_feats: Sequence[Tensor]) -> list:
+        """What `correlate` needs of the template, level by level; once per target.
+
+        Args:
+            template_feats: One (B, C_l, h, w) map per level.
+
+        Raises:
+            ValueError: If the number of levels does not match.
+        """
+        self._check_levels('template_feats', template_feats)
+        return [head.template_kernels(feat) for head, feat in zip(self.rpn_heads, template_feats)]
+
+    def correlate(self, kernels: Sequence, search_feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Compare and fuse: `kernels` of `template_kernels` and one (B, C_l, H', W') map per level -> as `forward`."""
+        self._check_levels('search_feats', search_feats)
+        outputs = [head.correlate(*pair) for head, *pair in zip(self.rpn_heads, kernels, search_feats)]
+        if self.fusion is None:
+            return outputs[0]
+        cls_scores, bbox_preds = zip(*outputs)
+        return self.fusion(cls_scores, bbox_preds)
 
     def forward(self, template_feats: Sequence[Tensor], search_feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Compare the maps level by level and fuse.
@@ -80,21 +106,18 @@ class FusionHead(BaseModule):
         Raises:
             ValueError: If the number of levels does not match.
         """
-        for name, feats in (('template_feats', template_feats), ('search_feats', search_feats)):
-            if len(feats) != len(self.rpn_heads):
-                raise ValueError(f'{name} has {len(feats)} levels, FusionHead was built for {len(self.rpn_heads)}')
-        outputs = [head(*feats) for head, *feats in zip(self.rpn_heads, template_feats, search_feats)]
-        if self.fusion is None:
-            return outputs[0]
-        cls_scores, bbox_preds = zip(*outputs)
-        return self.fusion(cls_scores, bbox_preds)
+        return self.correlate(self.template_kernels(template_feats), search_feats)
+
+    def _check_levels(self, name: str, feats: Sequence[Tensor]) -> None:
+        if len(feats) != len(self.rpn_heads):
+            raise ValueError(f'{name} has {len(feats)} levels, FusionHead was built for {len(self.rpn_heads)}')
 
     def anchors(self, cls_score: Tensor, search_size: int) -> Tensor:
         """(A, H, W, 4) anchors, centre and size, in pixels of a square search image of side `search_size`."""
         return self.anchor_generator.grid(cls_score.shape[2:], center=search_size // 2)
 
     def loss(self, cls_score: Tensor, bbox_pred: Tensor, box_xyxy: Tensor, is_positive: Tensor, search_size: int,
-             generator: Optional[torch.Generator] = None) -> dict[str, Tensor]:
+             sample_seed: Optional[Tensor] = None, generator: Optional[torch.Generator] = None) -> dict[str, Tensor]:
         """Losses of a batch, in float32 also under autocast.
 
         Args:
@@ -103,7 +126,8 @@ class FusionHead(BaseModule):
             box_xyxy: (B, 4) target boxes in pixels of the search image.
             is_positive: (B,) bool, whether template and search show the same target.
             search_size: Side of the search image in pixels.
-            generator: Source of the assigner's random choice.
+            sample_seed: (B,) int64, see `AnchorAssigner`.
+            generator: Source of the assigner's random choice, see `AnchorAssigner`.
 
         Returns:
             `loss_cls` and `loss_box`, scalars.
@@ -115,10 +139,12 @@ class FusionHead(BaseModule):
         if box_xyxy.shape != (batch, 4) or is_positive.shape != (batch, ):
             raise ValueError(f'a batch of {batch} needs box_xyxy ({batch}, 4) and is_positive ({batch},), got '
                              f'{tuple(box_xyxy.shape)} and {tuple(is_positive.shape)}')
-        targets = self.anchor_assigner(self.anchors(cls_score, search_size), self.anchor_generator.stride, box_xyxy.float(),
-                                       is_positive.bool(), generator)
+        box_xyxy, is_positive = box_xyxy.float(), is_positive.bool()
+        anchors, stride = self.anchors(cls_score, search_size), self.anchor_generator.stride
+        targets = self.anchor_assigner(anchors, stride, box_xyxy, is_positive, sample_seed, generator)
+        deltas = self.box_coder.encode(box_xyxy[:, None, None, None], anchors)
         return dict(loss_cls=self.loss_cls(cls_score.float(), targets.labels),
-                    loss_box=self.loss_box(bbox_pred.float(), targets.deltas, targets.box_weights))
+                    loss_box=self.loss_box(bbox_pred.float(), deltas, targets.box_weights))
 
     def decode(self, cls_score: Tensor, bbox_pred: Tensor, search_size: int) -> tuple[Tensor, Tensor]:
         """Box and score of every anchor.

@@ -28,6 +28,7 @@ class GroupedConvFusion(BaseModule):
     def __init__(self, num_levels: int = 3, num_anchors: int = 5, init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.num_levels = num_levels
+        self.num_anchors = num_anchors
         self.cls_conv = nn.Conv2d(num_levels * 2 * num_anchors, 2 * num_anchors, 1, groups=2 * num_anchors)
         self.box_conv = nn.Conv2d(num_levels * 4 * num_anchors, 4 * num_anchors, 1, groups=4 * num_anchors)
         for conv in (self.cls_conv, self.box_conv):

@@ -51,6 +51,19 @@ class RPNHead(BaseModule):
         self.box_head = nn.Conv2d(hidden_channels, 4 * num_anchors, 1)
         self.cls_head = nn.Conv2d(hidden_channels, 2 * num_anchors, 1)
 
+    def template_kernels(self, template_feat: Tensor) -> tuple[Tensor, Tensor]:
+        """The template's share of the work, once per target: (B, C, h, w) -> kernels of the score and of the box branch."""
+        _check_channels(self, 'template', template_feat)
+        return self.adj_3(template_feat), self.adj_1(template_feat)
+
+    def correlate(self, kernels: tuple[Tensor, Tensor], search_feat: Tensor) -> tuple[Tensor, Tensor]:
+        """The search's share: `kernels` and a (B, C, H, W) map -> as `forward`."""
+        _check_channels(self, 'search', search_feat)
+        cls_kernel, box_kernel = kernels
+        cls_feat = xcorr_depthwise(self.adj_4(search_feat), cls_kernel)
+        box_feat = xcorr_depthwise(self.adj_2(search_feat), box_kernel)
+        return self.cls_head(self.fusion_module_2(cls_feat)), self.box_head(self.fusion_module_1(box_feat))
+
     def forward(self, template_feat: Tensor, search_feat: Tensor) -> tuple[Tensor, Tensor]:
         """Compare a template map with a search map.
 
@@ -62,10 +75,7 @@ class RPNHead(BaseModule):
             cls_score (B, 2A, H - h + 1, W - w + 1), seen as (B, 2, A, ...) with class 1 the target, and bbox_pred
             (B, 4A, H - h + 1, W - w + 1), seen as (B, 4, A, ...) anchor deltas.
         """
-        _check_channels(self, template_feat, search_feat)
-        box_feat = xcorr_depthwise(self.adj_2(search_feat), self.adj_1(template_feat))
-        cls_feat = xcorr_depthwise(self.adj_4(search_feat), self.adj_3(template_feat))
-        return self.cls_head(self.fusion_module_2(cls_feat)), self.box_head(self.fusion_module_1(box_feat))
+        return self.correlate(self.template_kernels(template_feat), search_feat)
 
 
 @MODELS.register_module()
@@ -90,15 +100,23 @@ class UpChannelRPNHead(BaseModule):
         self.search_box_conv = nn.Conv2d(in_channels, in_channels, 3)
         self.box_adjust = nn.Conv2d(4 * num_anchors, 4 * num_anchors, 1)
 
+    def template_kernels(self, template_feat: Tensor) -> tuple[Tensor, Tensor]:
+        """As `RPNHead.template_kernels`."""
+        _check_channels(self, 'template', template_feat)
+        return self.template_cls_conv(template_feat), self.template_box_conv(template_feat)
+
+    def correlate(self, kernels: tuple[Tensor, Tensor], search_feat: Tensor) -> tuple[Tensor, Tensor]:
+        """As `RPNHead.correlate`."""
+        _check_channels(self, 'search', search_feat)
+        cls_kernel, box_kernel = kernels
+        cls_score = xcorr_up_channel(self.search_cls_conv(search_feat), cls_kernel)
+        return cls_score, self.box_adjust(xcorr_up_channel(self.search_box_conv(search_feat), box_kernel))
+
     def forward(self, template_feat: Tensor, search_feat: Tensor) -> tuple[Tensor, Tensor]:
         """As `RPNHead.forward`."""
-        _check_channels(self, template_feat, search_feat)
-        cls_score = xcorr_up_channel(self.search_cls_conv(search_feat), self.template_cls_conv(template_feat))
-        bbox_pred = xcorr_up_channel(self.search_box_conv(search_feat), self.template_box_conv(template_feat))
-        return cls_score, self.box_adjust(bbox_pred)
+        return self.correlate(self.template_kernels(template_feat), search_feat)
 
 
-def _check_channels(head: nn.Module, template_feat: Tensor, search_feat: Tensor) -> None:
-    for name, feat in (('template', template_feat), ('search', search_feat)):
-        if feat.shape[1] != head.in_channels:
-            raise ValueError(f'{type(head).__name__} expects {head.in_channels} channels, the {name} map is {tuple(feat.shape)}')
+def _check_channels(head: nn.Module, name: str, feat: Tensor) -> None:
+    if feat.shape[1] != head.in_channels:
+        raise ValueError(f'{type(head).__name__} expects {head.in_channels} channels, the {name} map is {tuple(feat.shape)}')

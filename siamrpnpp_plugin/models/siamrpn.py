@@ -2,6 +2,7 @@
 
 from typing import Optional, Union
 
+import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
@@ -41,6 +42,7 @@ class SiamRPN(BaseModel):
         Returns:
             One (B, C_l, 7, 7) map per level (6x6 for AlexNet, which has no neck).
         """
+        _check_images('template', template)
         feats = self.backbone(template)
         return tuple(feats) if self.neck is None else self.neck(feats, is_template=True)
 
@@ -54,12 +56,14 @@ class SiamRPN(BaseModel):
         Returns:
             cls_score (B, 2A, H', W') and bbox_pred (B, 4A, H', W'), see `RPNHead.forward`; 25x25 at 255.
         """
+        _check_images('search', search)
         feats = self.backbone(search)
         if self.neck is not None:
             feats = self.neck(feats)
         return self.head(template_feats, feats)
 
     def forward(self, template: Tensor, search: Tensor, box_xyxy: Optional[Tensor] = None, is_positive: Optional[Tensor] = None,
+                sample_seed: Optional[Tensor] = None,
                 mode: str = 'tensor') -> Union[tuple[Tensor, Tensor], dict[str, Tensor], list[dict]]:
         """Run a batch of pairs.
 
@@ -68,24 +72,33 @@ class SiamRPN(BaseModel):
             search: (B, 3, H, W) preprocessed images, square and not smaller than the template.
             box_xyxy: (B, 4) target boxes in pixels of the search image; needed by `loss`.
             is_positive: (B,) bool, whether both images show the same target; needed by `loss`.
+            sample_seed: (B,) int64, seeds of the samples' random anchors, for losses that do not depend on how samples are
+                batched; torch's global generator without.
             mode: 'tensor': (cls_score, bbox_pred). 'loss': losses by name. 'predict': one dict per pair with the best `box_xyxy`
                 (4,) in pixels of the search image and its `score` (); boxes that came along are not used.
 
         Raises:
             ValueError: If the search is smaller than the template or not square, the mode is unknown, or `loss` lacks boxes.
         """
-        if search.shape[2] < template.shape[2] or search.shape[3] < template.shape[3]:
+        if any(side < smaller for side, smaller in zip(search.shape[-2:], template.shape[-2:])):
             raise ValueError(f'search {tuple(search.shape)} is smaller than the template {tuple(template.shape)}')
         if mode not in ('tensor', 'loss', 'predict'):
             raise ValueError(f"mode of SiamRPN must be 'tensor', 'loss' or 'predict', got {mode!r}")
-        if mode != 'tensor' and search.shape[2] != search.shape[3]:
+        if mode != 'tensor' and search.shape[-2] != search.shape[-1]:
             raise ValueError(f'search images must be square, got {tuple(search.shape)}')
         if mode == 'loss' and (box_xyxy is None or is_positive is None):
             raise ValueError("mode 'loss' needs box_xyxy and is_positive in the batch")
-        cls_score, bbox_pred = self.match(self.extract_template(template), search)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and mode != 'predict'):
+            cls_score, bbox_pred = self.match(self.extract_template(template), search)
         if mode == 'tensor':
             return cls_score, bbox_pred
         if mode == 'loss':
-            return self.head.loss(cls_score, bbox_pred, box_xyxy, is_positive, search.shape[3])
-        detections = self.head.predict(cls_score, bbox_pred, search.shape[3])
+            return self.head.loss(cls_score, bbox_pred, box_xyxy, is_positive, search.shape[-1], sample_seed)
+        detections = self.head.predict(cls_score, bbox_pred, search.shape[-1])
         return [dict(box_xyxy=box, score=score) for box, score in zip(*detections)]
+
+
+def _check_images(name: str, images: Tensor) -> None:
+    if images.dim() != 4 or not images.is_floating_point():
+        raise ValueError(f'{name} must be float (B, 3, H, W), as the data preprocessor gives it, got {images.dtype} '
+                         f'{tuple(images.shape)}')

@@ -41,23 +41,23 @@ class Report(NamedTuple):
     def complete(self) -> bool:
         return not (self.missing or self.unexpected or self.mismatched)
 
-    def summary(self, limit: int = 5) -> str:
-        """One line of counts, then up to `limit` names of each fault."""
+    def summary(self, limit: float = 5) -> str:
+        """One line of counts, then up to `limit` names of each fault; `math.inf` for all."""
         lines = [f'{len(self.matched)} matched, {len(self.missing)} missing, {len(self.unexpected)} unexpected, '
                  f'{len(self.mismatched)} of another shape']
         shapes = [f'{key}: file {theirs}, model {ours}' for key, theirs, ours in self.mismatched]
         for title, names in (('missing', self.missing), ('unexpected', self.unexpected), ('shape', shapes)):
-            lines += [f'  {title}: {name}' for name in names[:limit]]
+            lines += [f'  {title}: {name}' for name in names[:min(limit, len(names))]]
             if len(names) > limit:
                 lines.append(f'  {title}: ... and {len(names) - limit} more')
         return '\n'.join(lines)
 
 
-def read_state_dict(path: Union[str, 'os.PathLike[str]']) -> StateDict:
-    """Tensors of a local checkpoint by name, without the prefix `module.`.
+def read_checkpoint(path: Union[str, 'os.PathLike[str]']) -> tuple[StateDict, dict]:
+    """Tensors of a local checkpoint by name, without the prefix `module.`, and its `meta` if it has one.
 
-    Reads a bare state dict or one under the key `state_dict`, as PySOT, mmtracking and mmengine write it, and runs no code that
-    the file carries (`weights_only=True`).
+    Reads a bare state dict or one under the key `state_dict`, as PySOT, mmtracking and mmengine's Runner write it, and runs no
+    code that the file carries (`weights_only=True`).
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -70,10 +70,13 @@ def read_state_dict(path: Union[str, 'os.PathLike[str]']) -> StateDict:
     except Exception as error:  # a damaged zip, a pickle with code, a text file: torch has a type for each
         reason = str(error).splitlines()[0]
         raise ValueError(f'{path} is no checkpoint that loads safely (weights_only=True): {reason}') from error
-    weights = content.get('state_dict', content) if isinstance(content, dict) else content
+    content = content if isinstance(content, dict) else {}
+    weights = content.get('state_dict', content)
     if not isinstance(weights, dict) or not weights or not all(isinstance(value, Tensor) for value in weights.values()):
         raise ValueError(f"{path} holds no state dict: expected tensors by name, or such a dict under the key 'state_dict'")
-    return {key[len('module.'):] if key.startswith('module.') else key: value for key, value in weights.items()}
+    meta = content.get('meta') if weights is not content else None
+    return ({key[len('module.'):] if key.startswith('module.') else key: value for key, value in weights.items()},
+            meta if isinstance(meta, dict) else {})
 
 
 def compare(weights: StateDict, own: StateDict) -> Report:
@@ -85,12 +88,6 @@ def compare(weights: StateDict, own: StateDict) -> Report:
         unexpected=[key for key in weights if key not in own],
         mismatched=[(key, tuple(weights[key].shape), tuple(own[key].shape)) for key in common
                     if weights[key].shape != own[key].shape])
-
-
-def rename(weights: StateDict, foreign_names: dict[str, str]) -> StateDict:
-    """Foreign weights under our names; a key that `foreign_names` (ours -> theirs) does not know keeps its name."""
-    ours = {theirs: our for our, theirs in foreign_names.items()}
-    return {ours.get(key, key): value for key, value in weights.items()}
 
 
 def pysot_names(own: Sequence[str], legacy_alexnet: bool = False) -> dict[str, str]:
@@ -132,18 +129,35 @@ def _pysot_name(key: str, num_necks: int, num_heads: int, legacy_alexnet: bool) 
 
 
 def from_pysot(weights: StateDict, own: StateDict) -> StateDict:
-    """A PySOT state dict under our names.
+    """A PySOT state dict under our names; a key that has none keeps its own, for `compare` to report.
 
     Args:
         weights: PySOT's tensors, keys without `module.`.
         own: State dict of the SiamRPN that will load them.
     """
-    return rename(weights, pysot_names(list(own), legacy_alexnet=any(key.startswith('backbone.features.') for key in weights)))
+    legacy_alexnet = any(key.startswith('backbone.features.') for key in weights)
+    ours = {theirs: our for our, theirs in pysot_names(list(own), legacy_alexnet).items()}
+    return {ours.get(key, key): value for key, value in weights.items()}
 
 
-def to_pysot(weights: StateDict) -> StateDict:
-    """Our state dict under PySOT's names; an AlexNet becomes `alexnetlegacy`, as in PySOT's published files."""
-    names = pysot_names(list(weights), legacy_alexnet=True)
+def to_pysot(weights: StateDict, own: StateDict) -> StateDict:
+    """Our state dict under PySOT's names; an AlexNet becomes `alexnetlegacy`, as in PySOT's published files.
+
+    Args:
+        weights: Tensors of ours, all or some of a model's.
+        own: State dict of the whole model.
+
+    Raises:
+        ValueError: If PySOT has no place for a part of the model: grouped fusion, a bias before a batch norm, a neck without one.
+    """
+    names = pysot_names(list(own), legacy_alexnet=True)
+    foreign = [key for key, name in names.items()
+               if name.startswith('head.') or re.search(r'(adj_\d|fusion_module_\d)\.conv\.bias', key)]
+    if foreign:
+        raise ValueError(f'PySOT has no place for {foreign[0]} and {len(foreign) - 1} more: only the networks of our *_pysot '
+                         'configs go back')
+    if any(key.startswith('neck.') for key in own) and 'neck.convs.0.bn.weight' not in own:
+        raise ValueError('PySOT has no neck without batch norm')
     return {names[key]: value for key, value in weights.items()}
 
 
@@ -168,7 +182,7 @@ def mmtracking_names(own: Sequence[str]) -> dict[str, str]:
 
 def from_mmtracking(weights: StateDict, own: StateDict, anchor_sizes: Tensor, ratios: Sequence[float],
                     scales: Sequence[float], stride: int) -> StateDict:
-    """An mmtracking SiamRPN++ state dict under our names, its different anchors folded into the box heads.
+    """An mmtracking SiamRPN++ state dict under our names, with its different anchors folded into the box heads.
 
     mmtracking rounds an anchor's height on its own, so two of the five are 10 % and 8 % taller than PySOT's. A box is linear in
     the offsets up to the logarithm of the size, so scaling the x and y rows of the last convolution by the ratio of the sizes and
@@ -183,21 +197,22 @@ def from_mmtracking(weights: StateDict, own: StateDict, anchor_sizes: Tensor, ra
         scales: Anchor scales.
         stride: Stride, and base size, of the anchors.
     """
-    renamed = rename(weights, mmtracking_names(list(own)))
+    ours = {theirs: our for our, theirs in mmtracking_names(list(own)).items()}
     theirs = torch.tensor([(int(stride / math.sqrt(ratio)) * scale, int(stride * math.sqrt(ratio)) * scale)
                            for ratio in ratios for scale in scales], dtype=torch.float32)
     factor = (theirs / anchor_sizes.cpu()).T.reshape(-1)  # (2A,): widths, then heights; rows are (x, y, w, h) times A
-    for key in list(renamed):
-        if re.fullmatch(r'head\.rpn_heads\.\d+\.box_head\.(weight|bias)', key):
-            tensor = renamed[key].clone()
-            half = len(factor)
-            if tensor.shape[0] != 2 * half:
-                continue  # `compare` reports the shape
-            tensor[:half] *= factor.to(tensor).reshape(-1, *[1] * (tensor.dim() - 1))
-            if key.endswith('bias'):
-                tensor[half:] += factor.to(tensor).log()
-            renamed[key] = tensor
-    return renamed
+    half = len(factor)
+    converted = {}
+    for key, value in weights.items():
+        name = ours.get(key, key)
+        # only what comes under mmtracking's name, so that a converted file is not changed again; `compare` reports odd shapes
+        if name != key and re.fullmatch(r'head\.rpn_heads\.\d+\.box_head\.(weight|bias)', name) and len(value) == 2 * half:
+            value = value.clone()
+            value[:half] *= factor.to(value).reshape(-1, *[1] * (value.dim() - 1))
+            if name.endswith('bias'):
+                value[half:] += factor.to(value).log()
+        converted[name] = value
+    return converted
 
 
 def adapt_backbone(weights: StateDict, own: StateDict, fold_input_norm: bool = False) -> tuple[StateDict, list[str]]:

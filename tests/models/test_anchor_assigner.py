@@ -12,7 +12,7 @@ SQUARE = torch.tensor([[91., 91., 163., 163.]])  # has more than 16 positive anc
 def assign(boxes, is_positive=None, generator=None, **arguments):
     boxes = torch.as_tensor(boxes, dtype=torch.float32)
     is_positive = torch.ones(len(boxes), dtype=torch.bool) if is_positive is None else torch.tensor(is_positive)
-    return AnchorAssigner(**arguments)(ANCHORS, 8, boxes, is_positive, generator)
+    return AnchorAssigner(**arguments)(ANCHORS, 8, boxes, is_positive, generator=generator)
 
 
 def counts(targets, label):
@@ -27,25 +27,43 @@ def test_counts_of_positive_and_negative_pairs():
     assert targets.box_weights.flatten(1).sum(dim=1).tolist() == pytest.approx([1, 0, 1, 0])
 
 
-def test_the_random_choice_is_uniform_over_the_candidates():
-    """Each of n candidates is kept with probability k / n: chi-square over 4000 draws, and over pairs of neighbours."""
+@pytest.mark.parametrize('source', ['generator', 'sample_seed'])
+def test_the_random_choice_is_uniform_over_the_candidates(source):
+    """Over 4000 draws each of n candidates is kept k / n of the time, each pair of them k (k - 1) / (n (n - 1))."""
     draws = 4000
     assigner = AnchorAssigner(positive_iou=0.5)
     same = torch.ones(1, dtype=torch.bool)
     positive, negative, _ = assigner.candidates(ANCHORS, 8, SQUARE, same)
-    generator = torch.Generator().manual_seed(5)
-    targets = assigner(ANCHORS, 8, SQUARE.repeat(draws, 1), same.repeat(draws), generator)
+    randomness = dict(generator=torch.Generator().manual_seed(5), sample_seed=torch.arange(draws))
+    targets = assigner(ANCHORS, 8, SQUARE.repeat(draws, 1), same.repeat(draws), **{source: randomness[source]})
     for label, candidates, keep in ((1, positive, 16), (0, negative, 48)):
         number = int(candidates.sum())
         assert number > keep
-        kept = (targets.labels == label).sum(dim=0)
-        assert int(kept[~candidates[0]].sum()) == 0
-        kept = kept[candidates[0]].double().numpy()
+        kept = (targets.labels == label).flatten(1)
+        assert not kept[:, ~candidates.flatten()].any()
+        kept = kept[:, candidates.flatten()].double().numpy()
+        assert (kept.sum(axis=1) == keep).all()
         share = keep / number
-        assert kept.sum() == draws * keep
         # without replacement, the statistic has number - 1 degrees of freedom after this scaling
-        chi2 = ((kept - draws * share)**2).sum() / (draws * share * (1 - share)) * (number - 1) / number
+        chi2 = ((kept.sum(axis=0) - draws * share)**2).sum() / (draws * share * (1 - share)) * (number - 1) / number
         assert abs(chi2 - (number - 1)) < 5 * np.sqrt(2 * (number - 1)), label
+        if label == 1:  # pairs of the few positives: no run of neighbours is favoured
+            pairs = (kept.T @ kept)[np.triu_indices(number, 1)]
+            expected = keep * (keep - 1) / (number * (number - 1))
+            scores = (pairs - draws * expected) / np.sqrt(draws * expected * (1 - expected))
+            assert np.abs(scores).max() < 5.5
+
+
+def test_a_seeded_choice_does_not_depend_on_the_batch():
+    """Issue of every multi-GPU run: the same sample gets the same anchors wherever it stands."""
+    boxes, seeds = SQUARE.repeat(6, 1) + torch.arange(6)[:, None], torch.tensor([7, -3, 2**40, 11, 0, 7])
+    same = torch.tensor([True, True, False, True, False, True])
+    assigner = AnchorAssigner(positive_iou=0.5)
+    whole = assigner(ANCHORS, 8, boxes, same, seeds).labels
+    for part in (slice(0, 3), slice(3, 6), slice(4, 5)):
+        assert torch.equal(assigner(ANCHORS, 8, boxes[part], same[part], seeds[part]).labels, whole[part])
+    again = assigner(ANCHORS, 8, boxes[[0, 0]], same[[0, 0]], torch.tensor([1, 2])).labels
+    assert not torch.equal(again[0], again[1])
 
 
 def test_the_generator_seeds_the_choice():
@@ -109,7 +127,9 @@ def test_a_box_without_area_gives_a_finite_loss(box):
     targets = assign([box], fallback_topk=4)
     assert counts(targets, 1) == [0]
     pred = torch.zeros(1, 20, 25, 25, requires_grad=True)
-    loss = L1BoxLoss()(pred, targets.deltas, targets.box_weights)
+    deltas = DeltaBoxCoder().encode(torch.tensor([[box]]).view(1, 1, 1, 1, 4), ANCHORS)
+    assert not torch.isfinite(deltas).all()
+    loss = L1BoxLoss()(pred, deltas, targets.box_weights)
     loss.backward()
     assert loss.item() == 0
     assert not pred.grad.any()
@@ -121,9 +141,11 @@ def test_nothing_waits_for_the_device():
     anchors = ANCHORS.to('meta')
     same = torch.zeros(4, dtype=torch.bool, device='meta')
     targets = AnchorAssigner(fallback_topk=4, negatives_per_positive=3)(anchors, 8, boxes, same)
+    AnchorAssigner()(anchors, 8, boxes, same, sample_seed=torch.zeros(4, dtype=torch.int64, device='meta'))
+    deltas = DeltaBoxCoder().encode(boxes[:, None, None, None], anchors)
     for per_sample in (False, True):
         BalancedCrossEntropyLoss(per_sample)(torch.zeros(4, 10, 25, 25, device='meta'), targets.labels)
-    L1BoxLoss()(torch.zeros(4, 20, 25, 25, device='meta'), targets.deltas, targets.box_weights)
+    L1BoxLoss()(torch.zeros(4, 20, 25, 25, device='meta'), deltas, targets.box_weights)
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [

@@ -51,7 +51,7 @@ def test_stages_above_the_highest_level_are_not_built(depth):
     backbone = ResNet(depth=depth, out_levels=(1, 2))
     assert not hasattr(backbone, 'layer3')
     backbone(torch.rand(1, 3, 127, 127))[-1].sum().backward()
-    assert all(p.grad is not None for name, p in backbone.named_parameters() if not name.startswith('layer2.'))
+    assert all(p.grad is not None for p in backbone.parameters())
 
 
 @pytest.mark.parametrize(('cls', 'arguments', 'last'), [(ResNet, dict(depth=18), 4), (MobileNetV2, {}, 7), (AlexNet, {}, 5)])
@@ -83,6 +83,14 @@ def test_stages_thaw_later():
     assert not backbone.bn1.training
     backbone.freeze_stages(-1)
     assert all(p.requires_grad for p in backbone.parameters())
+
+
+def test_what_the_config_froze_stays_frozen():
+    backbone = ResNet(depth=18, norm_cfg=dict(type='BN', requires_grad=False))
+    backbone.freeze_stages(4)
+    backbone.freeze_stages(-1)
+    assert {name for name, p in backbone.named_parameters() if p.requires_grad} == {
+        name for name, _ in backbone.named_parameters() if 'conv' in name or name.endswith('downsample.0.weight')}
 
 
 def test_norm_eval_survives_train():
@@ -171,6 +179,14 @@ def test_folded_input_takes_raw_bgr(tmp_path):
         expected = plain.eval().bn1(plain.conv1(rgb))
         given = folded.eval().bn1(folded.conv1(bgr))
     assert (given - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+def test_the_input_is_not_folded_twice(tmp_path):
+    torch.save(dict(state_dict=ResNet(depth=18).state_dict(), meta=dict(fold_input_norm=True)), tmp_path / 'folded.pth')
+    cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'folded.pth'))
+    ResNet(depth=18, init_cfg=cfg).init_weights()
+    with pytest.raises(ValueError, match='folded into .*folded.pth already'):
+        ResNet(depth=18, init_cfg=dict(cfg, fold_input_norm=True)).init_weights()
 
 
 def test_pysot_backbone_and_whole_checkpoints_load(tmp_path):

@@ -3,8 +3,16 @@ import torch
 from conftest import small_model_config
 from torch import nn
 
-from siamrpnpp_plugin.models import AdjustNeck, FusionHead, GroupedConvFusion, RPNHead, SoftmaxFusion, UpChannelRPNHead
-from siamrpnpp_plugin.registry import MODELS
+from siamrpnpp_plugin.models import (
+    AdjustNeck,
+    DeltaBoxCoder,
+    FusionHead,
+    GroupedConvFusion,
+    RPNHead,
+    SoftmaxFusion,
+    UpChannelRPNHead,
+)
+from siamrpnpp_plugin.registry import MODELS, TASK_UTILS
 
 
 def test_neck_crops_the_centre_of_a_template_map_only():
@@ -112,6 +120,8 @@ def test_fusion_head_checks_levels_and_anchors():
         FusionHead(block, fusion=None)
     with pytest.raises(ValueError, match='rpn_head of level 0 has num_anchors=4, the anchor generator gives 5'):
         FusionHead(dict(block, num_anchors=4))
+    with pytest.raises(ValueError, match='fusion has num_anchors=4, the anchor generator gives 5'):
+        FusionHead(block, fusion=dict(type='siamrpnpp_plugin.GroupedConvFusion', num_anchors=4))
     head = FusionHead(block)
     with pytest.raises(ValueError, match='template_feats has 2 levels, FusionHead was built for 3'):
         head([torch.rand(1, 8, 7, 7)] * 2, [torch.rand(1, 8, 31, 31)] * 3)
@@ -133,6 +143,48 @@ def test_predict_finds_the_box_that_the_assigner_asked_for():
     anchors = head.anchors(torch.zeros(2, 10, 25, 25), 255)
     targets = head.anchor_assigner(anchors, 8, boxes, torch.tensor([True, True]))
     cls_score = torch.stack((-targets.labels.float(), targets.labels.float()), dim=1).flatten(1, 2)
-    bbox_pred = targets.deltas.movedim(-1, 1).flatten(1, 2)
+    bbox_pred = head.box_coder.encode(boxes[:, None, None, None], anchors).movedim(-1, 1).flatten(1, 2)
     detections = head.predict(cls_score, bbox_pred, 255)
     assert torch.allclose(detections.box_xyxy, boxes, atol=1e-3)
+
+
+@pytest.mark.parametrize('head', [RPNHead(8, 8).eval(), UpChannelRPNHead(8).eval()], ids=lambda head: type(head).__name__)
+def test_the_templates_share_is_done_once_for_many_searches(head):
+    template = torch.rand(2, 8, 7, 7)
+    kernels = head.template_kernels(template)
+    for _ in range(2):
+        search = torch.rand(2, 8, 31, 31)
+        for once, whole in zip(head.correlate(kernels, search), head(template, search)):
+            assert torch.equal(once, whole)
+
+
+def test_losses_are_float32_also_for_half_precision_outputs():
+    head = MODELS.build(small_model_config()['head'])
+    outputs = torch.randn(2, 10, 25, 25).bfloat16(), torch.randn(2, 20, 25, 25).bfloat16()
+    labels = torch.tensor([[95., 95., 159., 159.]] * 2), torch.tensor([True, True]), 255, torch.tensor([1, 2])
+    half = head.loss(*outputs, *labels)
+    single = head.loss(*(output.float() for output in outputs), *labels)
+    assert half['loss_cls'].dtype == half['loss_box'].dtype == torch.float32
+    assert half == single
+
+
+def test_another_box_coder_is_used_for_targets_and_boxes():
+    @TASK_UTILS.register_module()
+    class TenfoldCoder(DeltaBoxCoder):
+
+        def encode(self, box_xyxy, anchor_cxcywh):
+            return super().encode(box_xyxy, anchor_cxcywh) * 10
+
+        def decode(self, deltas, anchor_cxcywh):
+            return super().decode(deltas / 10, anchor_cxcywh)
+
+    try:
+        head = MODELS.build(dict(small_model_config()['head'], box_coder=dict(type='siamrpnpp_plugin.TenfoldCoder')))
+        box = torch.tensor([[80., 90., 150., 140.]])
+        anchors = head.anchors(torch.zeros(1, 10, 25, 25), 255)
+        bbox_pred = head.box_coder.encode(box[:, None, None, None], anchors).movedim(-1, 1).flatten(1, 2)
+        cls_score = torch.zeros(1, 10, 25, 25)
+        assert torch.allclose(head.predict(cls_score, bbox_pred, 255).box_xyxy, box, atol=1e-2)
+        assert head.loss(cls_score, bbox_pred, box, torch.tensor([True]), 255)['loss_box'].item() == pytest.approx(0, abs=1e-4)
+    finally:
+        TASK_UTILS.module_dict.pop('TenfoldCoder')

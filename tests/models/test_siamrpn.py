@@ -1,8 +1,12 @@
+import copy
+import pickle
+
+import mmengine
 import pytest
 import torch
 from conftest import pair_batch, small_model_config
 
-from siamrpnpp_plugin.models import PairDataPreprocessor
+from siamrpnpp_plugin.models import PairDataPreprocessor, ResNet
 from siamrpnpp_plugin.registry import MODELS
 
 
@@ -80,6 +84,7 @@ def test_training_overfits_a_batch(small_model):
     (dict(template=(1, 3, 127, 127), search=(1, 3, 255, 255), mode='train'), "'tensor', 'loss' or 'predict', got 'train'"),
     (dict(template=(1, 3, 127, 127), search=(1, 3, 255, 255), mode='loss'), "mode 'loss' needs box_xyxy and is_positive"),
     (dict(template=(2, 3, 127, 127), search=(1, 3, 255, 255)), 'batch of the search'),
+    (dict(template=(3, 127, 127), search=(3, 255, 255)), r'template must be float \(B, 3, H, W\)'),
     (dict(template=(1, 3, 55, 55), search=(1, 3, 255, 255)), 'smaller than template_size 7'),
 ])
 def test_bad_input_is_named(small_model, arguments, message):
@@ -110,6 +115,10 @@ def test_unknown_arguments_and_types_are_named():
     config['backbone']['depht'] = 50
     with pytest.raises(ValueError, match=r"ResNet has no argument 'depht' \(given: 50\); expected: depth, first_block"):
         MODELS.build(config)
+    with pytest.raises(ValueError, match="SiamRPN has no argument 'bakbone'"):
+        mmengine.registry.MODELS.build(dict(small_model_config(), bakbone=1))  # as a Runner builds it
+    with pytest.raises(ValueError, match="ResNet has no argument 'depht'"):
+        ResNet(depht=50)
     with pytest.raises(KeyError, match='ResNext is not in the siamrpnpp_plugin::model registry'):
         MODELS.build(dict(type='ResNext', _scope_='siamrpnpp_plugin'))
 
@@ -128,6 +137,46 @@ def test_preprocessor_normalises_rgb_for_torchvision_weights():
     red = (images[:, 2].float() - mean[0]) / std[0]
     assert torch.allclose(batch['search'][:, 0], red)
     assert set(batch) == {'template', 'search', 'box_xyxy'}
+
+
+def test_preprocessor_stacks_lists_and_leaves_other_keys_to_hooks():
+    batch = pair_batch(3)
+    listed = {key: list(value) for key, value in batch.items()}
+    stacked, whole = (PairDataPreprocessor()(data) for data in (dict(listed, sample_id=['a', 'b', 'c']), batch))
+    assert set(stacked) == set(whole) == set(batch)
+    assert all(torch.equal(stacked[key], whole[key]) for key in whole)
+
+
+def test_seeded_losses_do_not_depend_on_how_samples_are_batched(small_model):
+    """Batch norm in evaluation: the mean over two halves is the whole's."""
+    small_model.eval()
+    batch = pair_batch(4)
+    batch.update(is_positive=torch.ones(4, dtype=torch.bool), sample_seed=torch.tensor([3, 1, 4, 1]))
+    small_model.head.loss_cls.per_sample = True
+
+    def loss(part):
+        data = small_model.data_preprocessor({key: value[part] for key, value in batch.items()})
+        return torch.stack(tuple(small_model(**data, mode='loss').values()))
+
+    with torch.no_grad():
+        whole, halves = loss(slice(0, 4)), (loss(slice(0, 2)) + loss(slice(2, 4))) / 2
+    assert torch.allclose(whole, halves, rtol=1e-5)
+
+
+def test_prediction_keeps_no_graph_and_leaves_training_alone(small_model):
+    data = small_model.data_preprocessor(pair_batch())
+    prediction = small_model(**data, mode='predict')[0]
+    assert not prediction['box_xyxy'].requires_grad
+    assert not prediction['score'].requires_grad
+    assert small_model(**data)[0].requires_grad
+
+
+def test_the_model_copies_and_pickles(small_model):
+    """As EMA and multi-process tools do."""
+    small_model.eval()
+    images = torch.rand(1, 3, 127, 127), torch.rand(1, 3, 255, 255)
+    for twin in (copy.deepcopy(small_model), pickle.loads(pickle.dumps(small_model))):
+        assert torch.equal(twin(*images)[0], small_model(*images)[0])
 
 
 def test_preprocessor_names_bad_input():

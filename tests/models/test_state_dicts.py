@@ -10,7 +10,7 @@ from conftest import ROOT
 from mmengine.config import Config
 
 from siamrpnpp_plugin.models import AnchorGenerator, FusionHead
-from siamrpnpp_plugin.models.state_dicts import compare, from_mmtracking, from_pysot, mmtracking_names, read_state_dict, to_pysot
+from siamrpnpp_plugin.models.state_dicts import compare, from_mmtracking, from_pysot, mmtracking_names, read_checkpoint, to_pysot
 from siamrpnpp_plugin.ops.boxes import decode_deltas
 from siamrpnpp_plugin.registry import MODELS
 
@@ -31,7 +31,7 @@ def test_every_pysot_tensor_has_its_place_and_goes_back(name):
     report = compare(ours, own)
     assert report.complete, report.summary()
     assert len(report.matched) == len(theirs)
-    back = to_pysot(ours)
+    back = to_pysot(ours, own)
     assert {key: list(value.shape) for key, value in back.items()} == SHAPES[name]
     assert all(back[key] is value for key, value in theirs.items())
 
@@ -101,6 +101,8 @@ def test_mmtrackings_boxes_survive_the_other_anchors():
         given = boxes(head.anchor_generator)
     assert torch.allclose(given, expected, rtol=1e-5, atol=1e-3)
     assert (theirs.sizes != head.anchor_generator.sizes).any()
+    again = from_mmtracking(converted, own, *anchor_arguments())
+    assert all(torch.equal(again[key], value) for key, value in converted.items()), 'a converted file is not changed again'
 
 
 @pytest.mark.parametrize('zipped', [True, False], ids=['zip', 'legacy'])
@@ -110,16 +112,38 @@ def test_training_checkpoints_and_old_formats_are_read(tmp_path, zipped):
     optimizer = torch.optim.SGD([torch.nn.Parameter(weight.clone())], lr=0.1, momentum=0.9).state_dict()
     torch.save(dict(epoch=7, state_dict={'module.a.weight': weight}, optimizer=optimizer), tmp_path / 'model.pth',
                _use_new_zipfile_serialization=zipped)
-    assert torch.equal(read_state_dict(tmp_path / 'model.pth')['a.weight'], weight)
+    assert torch.equal(read_checkpoint(tmp_path / 'model.pth')[0]['a.weight'], weight)
 
 
 def test_files_without_tensors_are_refused(tmp_path):
     for index, content in enumerate([{}, dict(state_dict={}), dict(state_dict=dict(a=1)), [torch.zeros(1)], torch.zeros(1)]):
         torch.save(content, tmp_path / f'{index}.pth')
         with pytest.raises(ValueError, match=rf"{index}.pth holds no state dict: expected tensors by name"):
-            read_state_dict(tmp_path / f'{index}.pth')
+            read_checkpoint(tmp_path / f'{index}.pth')
     torch.save(dict(a=torch.rand(1000)), tmp_path / 'cut.pth')
     whole = (tmp_path / 'cut.pth').read_bytes()
     (tmp_path / 'cut.pth').write_bytes(whole[:len(whole) // 2])
     with pytest.raises(ValueError, match='cut.pth is no checkpoint that loads safely'):
-        read_state_dict(tmp_path / 'cut.pth')
+        read_checkpoint(tmp_path / 'cut.pth')
+
+
+@pytest.mark.parametrize(('config', 'message'), [
+    ('siamrpnpp_r50_vid.py', 'PySOT has no place for head.rpn_heads.0.adj_1.conv.bias'),
+    (dict(neck=dict(_delete_=True, type='AdjustNeck', norm_cfg=None)), 'PySOT has no neck without batch norm'),
+])
+def test_a_network_that_pysot_lacks_does_not_go_back(config, message):
+    if isinstance(config, str):
+        model = Config.fromfile(ROOT / 'configs' / config).model
+    else:
+        base = Config.fromfile(ROOT / 'configs' / 'siamrpnpp_r50_pysot.py')
+        base.merge_from_dict(dict(model=config))
+        model = base.model
+    with torch.device('meta'):
+        own = MODELS.build(dict(model, _scope_='siamrpnpp_plugin')).state_dict()
+    with pytest.raises(ValueError, match=message):
+        to_pysot(own, own)
+
+
+def test_some_tensors_go_back_under_the_names_of_the_whole():
+    own = build_on_meta('r50').state_dict()
+    assert set(to_pysot({'neck.convs.0.conv.weight': torch.zeros(1)}, own)) == {'neck.downsample2.downsample.0.weight'}

@@ -10,14 +10,20 @@ from siamrpnpp_plugin.models.state_dicts import compare, from_pysot
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 
-@torch.no_grad()
-def our_stages(config: str, pysot_weights: dict, template: torch.Tensor, search: torch.Tensor) -> dict:
-    """Every stage of our network with PySOT's weights; images are raw BGR 0-255, as these configs' preprocessor leaves them."""
+def load_pysot(config: str, pysot_weights: dict) -> torch.nn.Module:
+    """Our model of a config with PySOT's weights."""
     model = init_model(CONFIGS / config)
     weights = from_pysot(pysot_weights, model.state_dict())
     report = compare(weights, model.state_dict())
     assert report.complete, report.summary()
     model.load_state_dict(weights)
+    return model
+
+
+@torch.no_grad()
+def our_stages(config: str, pysot_weights: dict, template: torch.Tensor, search: torch.Tensor) -> dict:
+    """Every stage of our network with PySOT's weights; images are raw BGR 0-255, as these configs' preprocessor leaves them."""
+    model = load_pysot(config, pysot_weights)
     stages = {}
     for image, name in ((template, 'template'), (search, 'search')):
         maps = model.backbone(image)

@@ -15,6 +15,8 @@ NETWORKS = {
     'alexnet_upchannel': ('siamrpn_alex_dwxcorr', 'siamrpn_alexnet_upchannel.py', 255),
 }
 
+TRAINED = ('mobilenetv2', 'alexnet')  # compared in training mode too
+
 # ResNets by name -> (PySOT's constructor, arguments of ours)
 BACKBONES = {
     'resnet18': ('resnet18', dict(type='ResNet', depth=18, first_block='half')),

@@ -7,7 +7,7 @@ import pytest
 import seeded
 import torch
 
-from siamrpnpp_plugin.models import AnchorAssigner, AnchorGenerator
+from siamrpnpp_plugin.models import AnchorAssigner, AnchorGenerator, DeltaBoxCoder
 from siamrpnpp_plugin.ops.boxes import cxcywh_to_xyxy
 
 NUMBERS = np.load(Path(__file__).resolve().parent / 'pysot_numbers.npz')
@@ -39,8 +39,9 @@ def targets():
     boxes = torch.from_numpy(seeded.BOXES).float()
     everything = AnchorAssigner(max_positives=10**6, max_negatives=10**6, max_hard_negatives=10**6)
     same = torch.ones(len(boxes), dtype=torch.bool)
-    return dict(overlap=everything.candidates(anchors, 8, boxes, same)[2], positive_pair=everything(anchors, 8, boxes, same),
-                negative_pair=everything(anchors, 8, boxes, ~same))
+    deltas = DeltaBoxCoder().encode(boxes[:, None, None, None], anchors)
+    return dict(deltas=deltas, overlap=everything.candidates(anchors, 8, boxes, same)[2],
+                positive_pair=everything(anchors, 8, boxes, same), negative_pair=everything(anchors, 8, boxes, ~same))
 
 
 @pytest.mark.parametrize('index', range(len(seeded.BOXES)))
@@ -48,7 +49,7 @@ def test_assigner_equals_pysots_anchor_target(targets, index):
     overlap = targets['overlap'][index]
     assert np.allclose(seeded.sample(overlap, 'overlap'), NUMBERS[f'assign/{index}/overlap'], rtol=1e-5, atol=1e-7)
     assert float(overlap.max()) == pytest.approx(float(NUMBERS[f'assign/{index}/max_overlap']), rel=1e-5)
-    delta = targets['positive_pair'].deltas[index].movedim(-1, 0)  # (4, A, H, W) as PySOT's
+    delta = targets['deltas'][index].movedim(-1, 0)  # (4, A, H, W) as PySOT's
     assert np.allclose(seeded.sample(delta.contiguous(), 'delta'), NUMBERS[f'assign/{index}/delta'], rtol=1e-5, atol=1e-6)
     assert np.array_equal(targets['positive_pair'].labels[index].numpy(), NUMBERS[f'assign/{index}/label'])
     if index != ABOVE_THE_IMAGE:

@@ -10,7 +10,7 @@ import seeded
 import torch
 from conftest import ROOT
 
-from siamrpnpp_plugin.apis import init_model
+from siamrpnpp_plugin.apis import build_model, init_model
 from siamrpnpp_plugin.models import ResNet
 
 SCRIPT = ROOT / 'tools' / 'convert_checkpoint.py'
@@ -82,7 +82,7 @@ def test_mmtracking_says_what_it_did_to_the_anchors(tmp_path, capsys):
     config.write_text(f"_base_ = '{ROOT}/configs/siamrpnpp_r50_pysot.py'\n"
                       "model = dict(backbone=dict(depth=18), neck=dict(in_channels=(128, 256, 512)))\n")
     from siamrpnpp_plugin.models.state_dicts import mmtracking_names
-    own = tool.build(config).state_dict()
+    own = build_model(config).state_dict()
     names = mmtracking_names(list(own))
     torch.save(dict(meta=dict(epoch=20), state_dict={names[key]: value for key, value in own.items()}), tmp_path / 'mm.pth')
     assert convert('mmtracking', tmp_path / 'mm.pth', tmp_path / 'ours.pth', '--config', config) == 0
@@ -90,6 +90,8 @@ def test_mmtracking_says_what_it_did_to_the_anchors(tmp_path, capsys):
     converted = torch.load(tmp_path / 'ours.pth')['state_dict']
     differing = {key for key, value in own.items() if not torch.equal(converted[key], value)}
     assert differing == {f'head.rpn_heads.{level}.box_head.{name}' for level in range(3) for name in ('weight', 'bias')}
+    with pytest.raises(ValueError, match=r'ours.pth is converted already \(from mmtracking'):
+        convert('mmtracking', tmp_path / 'ours.pth', tmp_path / 'again.pth', '--config', config)
 
 
 def test_torchvision_gives_a_backbone_for_init_cfg(tmp_path, capsys):

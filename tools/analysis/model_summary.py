@@ -57,6 +57,7 @@ def summarize(model: torch.nn.Module, template: torch.Tensor, search: torch.Tens
 
 def main(argv=None) -> None:
     args = parse_args(argv)
+    torch.manual_seed(0)
     model = init_model(args.config, args.checkpoint, args.device)
     generator = torch.Generator().manual_seed(0)
     template, search = (torch.randint(0, 256, (1, 3, size, size), dtype=torch.uint8, generator=generator).to(args.device)
