@@ -21,7 +21,7 @@ allow_mmengine_checkpoints()  # every entry into the package passes here: our sc
 
 def _refuse_unknown_arguments(cls: type) -> None:
     """Make a class answer an unknown keyword, typically misspelt in a config, with the keywords that it has."""
-    init = cls.__init__
+    init = inspect.unwrap(cls.__init__)
     names = [name for name in inspect.signature(init).parameters if name != 'self']
     if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(init).parameters.values()):
         return
@@ -37,11 +37,11 @@ def _refuse_unknown_arguments(cls: type) -> None:
 
 
 class StrictRegistry(Registry):
-    """A registry whose classes raise ValueError for an unknown argument, whoever builds them."""
+    """A registry whose classes of this package raise ValueError for an unknown argument, whoever builds them."""
 
     def _register_module(self, module: Any, *args: Any, **kwargs: Any) -> None:
         super()._register_module(module, *args, **kwargs)
-        if inspect.isclass(module):
+        if inspect.isclass(module) and module.__module__.split('.')[0] == SCOPE:  # never change another project's class
             _refuse_unknown_arguments(module)
 
 

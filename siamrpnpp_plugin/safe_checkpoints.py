@@ -19,7 +19,8 @@ def _history_buffer_getattr(owner: object, name: str) -> object:
 
 
 def allow_mmengine_checkpoints() -> None:
-    """Register what mmengine's checkpoints need with torch's safe loader; older torch has no such list and needs none."""
+    """Register what mmengine's checkpoints need with torch's safe loader. Before torch 2.6 its list cannot hold them: mmengine's
+    own loading works there as it is, `read_checkpoint` takes bare weights only."""
     if digit_version(torch.__version__) < digit_version('2.6'):
         return
     multiarray = (getattr(np, '_core', None) or np.core).multiarray

@@ -60,9 +60,13 @@ def train_two_ranks(name: str, steps: int, out: Path) -> list:
                        PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / 'tests')]))
     processes = [subprocess.Popen([sys.executable, '-c', WORKER, name, str(steps), str(out)], text=True, stderr=subprocess.PIPE,
                                   env=dict(environment, RANK=str(rank), LOCAL_RANK=str(rank))) for rank in range(2)]
-    for process in processes:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=300)
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:
+            process.kill()
     return [torch.load(out / f'rank{rank}.pth') for rank in range(2)]
 
 

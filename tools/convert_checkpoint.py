@@ -18,7 +18,7 @@ import torch
 
 from siamrpnpp_plugin import __version__
 from siamrpnpp_plugin.apis import build_model
-from siamrpnpp_plugin.models import SiamRPN, state_dicts
+from siamrpnpp_plugin.models import RPNHead, SiamRPN, state_dicts
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 CANDIDATES = {
@@ -50,6 +50,19 @@ def parse_args(argv=None):
     return args
 
 
+def check_pysot_can_run(model: torch.nn.Module) -> None:
+    """Refuse what a state dict does not show: PySOT would load the weights and compute something else."""
+    preprocessor = model.data_preprocessor
+    if preprocessor.has_norm or preprocessor.bgr_to_rgb:
+        raise ValueError('PySOT feeds raw BGR: a model with mean and std or RGB order does not go back')
+    for head in model.head.rpn_heads:
+        if isinstance(head, RPNHead) and (head.adj_1.conv.padding != (0, 0) or not hasattr(head.adj_1, 'act')):
+            raise ValueError('PySOT has adj convolutions without padding and with ReLU: this head does not go back')
+    if any(key.endswith('downsample.0.weight') and key.split('.')[1] in ('layer3', 'layer4') and value.shape[2:] != (3, 3)
+           for key, value in model.state_dict().items()):
+        raise ValueError("PySOT's ResNets have first_block='half': this backbone does not go back")
+
+
 def convert(source: str, weights: dict, model: torch.nn.Module, fold_input_norm: bool) -> tuple:
     """The weights under our names, the state dict that they should fill, and remarks for the user."""
     own = model.state_dict()
@@ -68,6 +81,7 @@ def convert(source: str, weights: dict, model: torch.nn.Module, fold_input_norm:
 def save(content: dict, path: Path) -> None:
     """Write a checkpoint whole or not at all."""
     partial = path.with_name(path.name + '.tmp')
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         torch.save(content, partial)
         partial.replace(path)
@@ -83,8 +97,9 @@ def main(argv=None) -> int:
         raise IsADirectoryError(f'{args.dst} is a folder; name the file to write')
     if args.dst.exists() and not args.overwrite:
         raise FileExistsError(f'{args.dst} exists; give --overwrite to replace it')
-    args.dst.parent.mkdir(parents=True, exist_ok=True)
     weights, meta = state_dicts.read_checkpoint(args.src)
+    if not args.reverse and any(key.startswith('head.rpn_heads.') for key in weights):
+        raise ValueError(f'{args.src} has the names of this package already: nothing to convert')
     if 'siamrpnpp_plugin' in meta and not args.reverse:
         raise ValueError(f'{args.src} is converted already (from {meta.get("source")}, config {meta.get("config")})')
     best = None
@@ -92,6 +107,8 @@ def main(argv=None) -> int:
         model = build_model(config)
         if not isinstance(model, SiamRPN):
             raise ValueError(f'the model of {config} is a {type(model).__name__}, not a SiamRPN')
+        if args.reverse and args.config:
+            check_pysot_can_run(model)
         if args.reverse:
             adapted, own, remarks = weights, model.state_dict(), []
         else:

@@ -11,6 +11,7 @@ if [ -z "$env_dir" ] && [ "${CONDA_DEFAULT_ENV:-base}" != base ]; then env_dir="
 if [ -z "$env_dir" ]; then
     env_dir="$PWD/.venv"
     if ! "$env_dir/bin/python" -c '' 2>/dev/null; then
+        python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die 'the tested versions need python3 to be 3.11 or newer'
         echo "== making .venv"
         python3 -m venv .venv || die 'python3 -m venv failed. On Debian or Ubuntu: apt-get install python3-venv, then remove .venv'
     fi
@@ -29,7 +30,8 @@ wanted="$(cat setup.py requirements/*.txt tools/setup_env.sh) $PWD"
 has() { "$python" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$1') is None)"; }
 pip_install() { "$python" -m pip install --quiet --disable-pip-version-check -c "$pins" "$@"; }
 
-if ! (cd / && "$python" -c 'import siamrpnpp_plugin') 2>/dev/null || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+is_ours='import os, sys, siamrpnpp_plugin as s; sys.exit(os.path.dirname(os.path.dirname(s.__file__)) != sys.argv[1])'
+if ! (cd / && "$python" -c "$is_ours" "$OLDPWD") 2>/dev/null || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "== installing into $env_dir"
     rm -f "$stamp"
     grep -v '^torch==' requirements/constraints.txt > "$pins"

@@ -38,7 +38,7 @@ class BaseBackbone(BaseModule):
         self.out_levels = out_levels
         self.stages = {number: names for number, names in self.stages.items() if number <= out_levels[-1]}
         self.norm_eval = norm_eval
-        self._trainable: Optional[set] = None  # names of the parameters that the config lets train, known once all are built
+        self._fixed: Optional[set] = None  # names of the parameters that the config froze, known once all are built
         self.frozen_stages = frozen_stages
 
     def freeze_stages(self, last: int) -> None:
@@ -54,13 +54,13 @@ class BaseBackbone(BaseModule):
         """
         if not -1 <= last <= max(self.stages):
             raise ValueError(f'frozen_stages of {type(self).__name__} must be -1 (none) to {max(self.stages)}, got {last}')
-        if self._trainable is None:
-            self._trainable = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        if self._fixed is None:
+            self._fixed = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
         self.frozen_stages = last
         for number, names in self.stages.items():
             for prefix in names:
                 for name, parameter in getattr(self, prefix).named_parameters(prefix):
-                    parameter.requires_grad_(number > last and name in self._trainable)
+                    parameter.requires_grad_(number > last and name not in self._fixed)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> 'BaseBackbone':
@@ -99,16 +99,20 @@ class BaseBackbone(BaseModule):
         given = self.init_cfg if isinstance(self.init_cfg, (list, tuple)) else [self.init_cfg] if self.init_cfg else []
         pretrained = [cfg for cfg in given if cfg.get('type') == 'Pretrained']
         self.init_cfg, kept = [cfg for cfg in given if cfg not in pretrained], self.init_cfg
-        first_time = not self.is_init
-        super().init_weights()
-        self.init_cfg = kept
+        again = self.is_init
+        try:
+            super().init_weights()
+        finally:
+            self.init_cfg = kept
+        if again:
+            return  # mmengine has warned
         path = pretrained[0].get('checkpoint') if pretrained else None
         if path is None:
-            if first_time:
-                frozen = f' (stages up to {self.frozen_stages} are frozen and stay so)' if self.frozen_stages >= 0 else ''
-                print_log(f'{type(self).__name__} starts from random weights{frozen}: no pretrained file is given. To start from '
-                          "one, set model.backbone.init_cfg=dict(type='Pretrained', checkpoint='FILE.pth').", 'current',
-                          logging.WARNING)
+            is_frozen = self.frozen_stages >= min(self.stages)
+            frozen = f' (stages up to {self.frozen_stages} are frozen and stay so)' if is_frozen else ''
+            print_log(f'{type(self).__name__} starts from random weights{frozen}: no pretrained file is given. To start from '
+                      "one, set model.backbone.init_cfg=dict(type='Pretrained', checkpoint='FILE.pth').", 'current',
+                      logging.WARNING)
             return
         unknown = set(pretrained[0]) - {'type', 'checkpoint', 'fold_input_norm'}
         if unknown:

@@ -133,12 +133,15 @@ class FusionHead(BaseModule):
             `loss_cls` and `loss_box`, scalars.
 
         Raises:
-            ValueError: If `box_xyxy` or `is_positive` has another shape.
+            ValueError: If `box_xyxy`, `is_positive` or `sample_seed` has another shape.
         """
         batch = len(cls_score)
         if box_xyxy.shape != (batch, 4) or is_positive.shape != (batch, ):
             raise ValueError(f'a batch of {batch} needs box_xyxy ({batch}, 4) and is_positive ({batch},), got '
                              f'{tuple(box_xyxy.shape)} and {tuple(is_positive.shape)}')
+        if sample_seed is not None and (sample_seed.shape != (batch, ) or sample_seed.dtype != torch.int64):
+            raise ValueError(f'a batch of {batch} needs sample_seed ({batch},) of int64, got {tuple(sample_seed.shape)} of '
+                             f'{sample_seed.dtype}')
         box_xyxy, is_positive = box_xyxy.float(), is_positive.bool()
         anchors, stride = self.anchors(cls_score, search_size), self.anchor_generator.stride
         targets = self.anchor_assigner(anchors, stride, box_xyxy, is_positive, sample_seed, generator)

@@ -94,7 +94,8 @@ class SiamRPN(BaseModel):
             return cls_score, bbox_pred
         if mode == 'loss':
             return self.head.loss(cls_score, bbox_pred, box_xyxy, is_positive, search.shape[-1], sample_seed)
-        detections = self.head.predict(cls_score, bbox_pred, search.shape[-1])
+        with torch.no_grad():
+            detections = self.head.predict(cls_score, bbox_pred, search.shape[-1])
         return [dict(box_xyxy=box, score=score) for box, score in zip(*detections)]
 
 

@@ -57,7 +57,7 @@ def read_checkpoint(path: Union[str, 'os.PathLike[str]']) -> tuple[StateDict, di
     """Tensors of a local checkpoint by name, without the prefix `module.`, and its `meta` if it has one.
 
     Reads a bare state dict or one under the key `state_dict`, as PySOT, mmtracking and mmengine's Runner write it, and runs no
-    code that the file carries (`weights_only=True`).
+    code that the file carries (`weights_only=True`). A Runner's checkpoint needs torch 2.6 or newer.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -243,7 +243,7 @@ def adapt_backbone(weights: StateDict, own: StateDict, fold_input_norm: bool = F
         if parent in flat and f'{flat[parent]}.{parameter}' in own:
             key = f'{flat[parent]}.{parameter}'
         top = key.split('.')[0]
-        if top not in built and (top == 'fc' or top.startswith('layer')):
+        if top not in built and (top in ('fc', 'classifier') or top.startswith('layer')):
             left_out.append(key)
             continue
         if key.endswith('downsample.0.weight') and key in own and value.shape[2:] == (1, 1) and own[key].shape[2:] == (3, 3):

@@ -93,6 +93,29 @@ def test_what_the_config_froze_stays_frozen():
         name for name, _ in backbone.named_parameters() if 'conv' in name or name.endswith('downsample.0.weight')}
 
 
+def test_what_a_subclass_adds_trains_and_freezes_with_its_stage():
+    class Adapted(ResNet):
+
+        def __init__(self):
+            super().__init__(depth=18, frozen_stages=1)
+            self.layer2.adapter = nn.Conv2d(1, 1, 1)
+
+    backbone = Adapted()
+    backbone.freeze_stages(1)
+    assert backbone.layer2.adapter.weight.requires_grad
+    backbone.freeze_stages(2)
+    assert not backbone.layer2.adapter.weight.requires_grad
+
+
+def test_weights_are_loaded_once(tmp_path):
+    torch.save(torchvision_resnet18(), tmp_path / 'resnet18.pth')
+    backbone = ResNet(depth=18, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'resnet18.pth')))
+    backbone.init_weights()
+    nn.init.zeros_(backbone.conv1.weight)
+    backbone.init_weights()
+    assert not backbone.conv1.weight.any()
+
+
 def test_norm_eval_survives_train():
     backbone = ResNet(depth=18, norm_eval=True).train()
     norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]

@@ -93,6 +93,13 @@ def test_bad_input_is_named(small_model, arguments, message):
         small_model(**images, mode=arguments.get('mode', 'tensor'))
 
 
+@pytest.mark.parametrize('seed', [torch.zeros(1, dtype=torch.int64), torch.zeros(2)])
+def test_a_seed_of_another_shape_is_named(small_model, seed):
+    batch = small_model.data_preprocessor(dict(pair_batch(), sample_seed=seed))
+    with pytest.raises(ValueError, match=r'needs sample_seed \(2,\) of int64, got'):
+        small_model(**batch, mode='loss')
+
+
 @pytest.mark.parametrize(('key', 'value'), [('box_xyxy', torch.zeros(2, 5)), ('box_xyxy', torch.zeros(4)),
                                            ('is_positive', torch.ones(2, 1, dtype=torch.bool))])
 def test_labels_of_another_shape_are_named(small_model, key, value):

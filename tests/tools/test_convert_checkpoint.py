@@ -90,7 +90,7 @@ def test_mmtracking_says_what_it_did_to_the_anchors(tmp_path, capsys):
     converted = torch.load(tmp_path / 'ours.pth')['state_dict']
     differing = {key for key, value in own.items() if not torch.equal(converted[key], value)}
     assert differing == {f'head.rpn_heads.{level}.box_head.{name}' for level in range(3) for name in ('weight', 'bias')}
-    with pytest.raises(ValueError, match=r'ours.pth is converted already \(from mmtracking'):
+    with pytest.raises(ValueError, match='ours.pth has the names of this package already'):
         convert('mmtracking', tmp_path / 'ours.pth', tmp_path / 'again.pth', '--config', config)
 
 
@@ -106,6 +106,15 @@ def test_torchvision_gives_a_backbone_for_init_cfg(tmp_path, capsys):
     backbone = ResNet(depth=18, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'ours.pth')))
     backbone.init_weights()
     assert torch.equal(backbone.layer2[0].downsample[0].weight[:, :, 1, 1], weights['layer2.0.downsample.0.weight'][:, :, 0, 0])
+
+
+def test_a_network_that_pysot_would_run_differently_does_not_go_back(tmp_path):
+    config = tmp_path / 'rgb.py'
+    config.write_text(f"_base_ = '{ROOT}/configs/siamrpn_alexnet_pysot.py'\n"
+                      "model = dict(data_preprocessor=dict(bgr_to_rgb=True))\n")
+    torch.save(build_model(config).state_dict(), tmp_path / 'ours.pth')
+    with pytest.raises(ValueError, match='PySOT feeds raw BGR'):
+        convert('pysot', tmp_path / 'ours.pth', tmp_path / 'back.pth', '--reverse', '--config', config)
 
 
 def test_an_existing_file_is_kept(tmp_path):
