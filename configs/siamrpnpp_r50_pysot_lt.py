@@ -5,23 +5,9 @@ model = dict(
     head=dict(rpn_head=[
         dict(
             type='RPNHead',
-            in_channels=128,
-            hidden_channels=128,
+            in_channels=channels,
+            hidden_channels=channels,
             adjust_padding=0,
             adjust_act_cfg=dict(type='ReLU'),
-            conv_bias=False),
-        dict(
-            type='RPNHead',
-            in_channels=256,
-            hidden_channels=256,
-            adjust_padding=0,
-            adjust_act_cfg=dict(type='ReLU'),
-            conv_bias=False),
-        dict(
-            type='RPNHead',
-            in_channels=512,
-            hidden_channels=512,
-            adjust_padding=0,
-            adjust_act_cfg=dict(type='ReLU'),
-            conv_bias=False),
+            conv_bias=False) for channels in (128, 256, 512)
     ]))

@@ -22,9 +22,10 @@ allow_mmengine_checkpoints()  # every entry into the package passes here: our sc
 def _refuse_unknown_arguments(cls: type) -> None:
     """Make a class answer an unknown keyword, typically misspelt in a config, with the keywords that it has."""
     init = inspect.unwrap(cls.__init__)
-    names = [name for name in inspect.signature(init).parameters if name != 'self']
-    if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(init).parameters.values()):
+    _, *parameters = inspect.signature(init).parameters.values()  # without self
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
+    names = [parameter.name for parameter in parameters]
 
     @functools.wraps(init)
     def checked(self: Any, *args: Any, **kwargs: Any) -> None:

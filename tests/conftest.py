@@ -1,7 +1,9 @@
 """What many tests share: the configs, a small model, a small batch."""
 
+import importlib.util
 import logging
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -33,6 +35,14 @@ def pair_batch(batch: int = 2, template_size: int = 127, search_size: int = 255)
         search=torch.randint(0, 256, (batch, 3, search_size, search_size), generator=generator, dtype=torch.uint8),
         box_xyxy=torch.tensor([[95., 95., 159., 159.]]).repeat(batch, 1) + torch.arange(batch)[:, None],
         is_positive=torch.arange(batch) < max(batch - 1, 1))
+
+
+def load_tool(path: str) -> ModuleType:
+    """A script of `tools/` as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / 'tools' / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(autouse=True)

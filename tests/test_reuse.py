@@ -16,6 +16,14 @@ init_default_scope(config.default_scope)
 model = MODELS.build(config.model)
 '''
 
+PREFIXED_MODEL = '''
+model = dict(
+    type='siamrpnpp_plugin.SiamRPN', backbone=dict(type='siamrpnpp_plugin.ResNet', depth=18),
+    neck=dict(type='siamrpnpp_plugin.AdjustNeck', in_channels=(128, 256, 512), out_channels=8),
+    head=dict(type='siamrpnpp_plugin.FusionHead',
+              rpn_head=dict(type='siamrpnpp_plugin.RPNHead', in_channels=8, hidden_channels=8)))
+'''
+
 
 def run(tmp_path, config: str, code: str) -> str:
     path = tmp_path / 'config.py'
@@ -53,14 +61,7 @@ model = dict(
 @pytest.mark.parametrize('scope', ['foreignproj', 'mmengine'])
 def test_prefixed_types_and_our_defaults_build_under_any_scope(tmp_path, scope):
     """The head's default fusion, assigner, coder and losses are ours whatever the scope is."""
-    config = f'''
-default_scope = {scope!r}
-model = dict(
-    type='siamrpnpp_plugin.SiamRPN', backbone=dict(type='siamrpnpp_plugin.ResNet', depth=18),
-    neck=dict(type='siamrpnpp_plugin.AdjustNeck', in_channels=(128, 256, 512), out_channels=8),
-    head=dict(type='siamrpnpp_plugin.FusionHead',
-              rpn_head=dict(type='siamrpnpp_plugin.RPNHead', in_channels=8, hidden_channels=8)))
-'''
+    config = f'default_scope = {scope!r}\n{PREFIXED_MODEL}'
     code = 'print(model(torch.rand(1, 3, 127, 127), torch.rand(1, 3, 255, 255))[0].shape)'
     assert run(tmp_path, config, code) == 'torch.Size([1, 10, 25, 25])\n'
 
@@ -82,15 +83,7 @@ print(type(model.backbone).__module__, all(p.grad is not None for p in model.par
 
 def test_our_backbone_runs_in_mmengines_runner_of_a_foreign_scope(tmp_path):
     """A Runner with another default scope trains our whole model for an epoch; no warning about missing registries."""
-    config = f'''
-default_scope = 'mmengine'
-model = dict(
-    type='siamrpnpp_plugin.SiamRPN', backbone=dict(type='siamrpnpp_plugin.ResNet', depth=18),
-    neck=dict(type='siamrpnpp_plugin.AdjustNeck', in_channels=(128, 256, 512), out_channels=8),
-    head=dict(type='siamrpnpp_plugin.FusionHead',
-              rpn_head=dict(type='siamrpnpp_plugin.RPNHead', in_channels=8, hidden_channels=8)))
-work_dir = '{tmp_path}/work'
-'''
+    config = f"default_scope = 'mmengine'\nwork_dir = '{tmp_path}/work'\n{PREFIXED_MODEL}"
     code = '''
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader

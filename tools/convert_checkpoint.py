@@ -107,9 +107,8 @@ def main(argv=None) -> int:
         model = build_model(config)
         if not isinstance(model, SiamRPN):
             raise ValueError(f'the model of {config} is a {type(model).__name__}, not a SiamRPN')
-        if args.reverse and args.config:
-            check_pysot_can_run(model)
         if args.reverse:
+            check_pysot_can_run(model)
             adapted, own, remarks = weights, model.state_dict(), []
         else:
             adapted, own, remarks = convert(args.source, weights, model, args.fold_input_norm)

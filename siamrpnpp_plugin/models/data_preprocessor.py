@@ -73,8 +73,9 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             if key not in data:
                 raise KeyError(f'the batch has no {key!r}, only {sorted(data)}')
         batch = {key: data[key] for key in self.keys if key in data}
-        batch = {key: torch.stack([torch.as_tensor(item) for item in value]) if isinstance(value, (list, tuple)) else value
-                 for key, value in batch.items()}
+        for key, value in batch.items():
+            if isinstance(value, (list, tuple)):
+                batch[key] = torch.stack([torch.as_tensor(item) for item in value])
         batch = self.cast_data(batch)
         for key in ('template', 'search'):
             batch[key] = self.normalize(batch[key])

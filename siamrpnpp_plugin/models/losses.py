@@ -3,6 +3,8 @@
 B batch, A anchors per cell, H, W score map.
 """
 
+from abc import ABC, abstractmethod
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -45,7 +47,7 @@ class BalancedCrossEntropyLoss(nn.Module):
         return loss.mean() * self.loss_weight
 
 
-class _BoxLoss(nn.Module):
+class _BoxLoss(nn.Module, ABC):
     """Weighted elementwise loss on deltas: anchors summed with their weights, samples averaged."""
 
     def __init__(self, coordinates: str, loss_weight: float) -> None:
@@ -55,8 +57,9 @@ class _BoxLoss(nn.Module):
         self.coordinates = coordinates
         self.loss_weight = loss_weight
 
+    @abstractmethod
     def elementwise(self, pred: Tensor, target: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Error of every coordinate of every anchor: two (B, 4, A, H, W) -> (B, 4, A, H, W)."""
 
     def forward(self, bbox_pred: Tensor, deltas: Tensor, box_weights: Tensor) -> Tensor:
         """Loss of a batch.

@@ -90,11 +90,10 @@ class SiamRPN(BaseModel):
             raise ValueError("mode 'loss' needs box_xyxy and is_positive in the batch")
         with torch.set_grad_enabled(torch.is_grad_enabled() and mode != 'predict'):
             cls_score, bbox_pred = self.match(self.extract_template(template), search)
-        if mode == 'tensor':
-            return cls_score, bbox_pred
-        if mode == 'loss':
-            return self.head.loss(cls_score, bbox_pred, box_xyxy, is_positive, search.shape[-1], sample_seed)
-        with torch.no_grad():
+            if mode == 'tensor':
+                return cls_score, bbox_pred
+            if mode == 'loss':
+                return self.head.loss(cls_score, bbox_pred, box_xyxy, is_positive, search.shape[-1], sample_seed)
             detections = self.head.predict(cls_score, bbox_pred, search.shape[-1])
         return [dict(box_xyxy=box, score=score) for box, score in zip(*detections)]
 

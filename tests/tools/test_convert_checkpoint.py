@@ -1,6 +1,5 @@
 """The command line: what it writes loads, what does not fit is refused whole."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -8,16 +7,14 @@ import sys
 import pytest
 import seeded
 import torch
-from conftest import ROOT
+from conftest import ROOT, load_tool
 
 from siamrpnpp_plugin.apis import build_model, init_model
 from siamrpnpp_plugin.models import ResNet
 
 SCRIPT = ROOT / 'tools' / 'convert_checkpoint.py'
 SHAPES = json.loads((ROOT / 'tests' / 'parity' / 'pysot_shapes.json').read_text())
-_spec = importlib.util.spec_from_file_location('convert_checkpoint', SCRIPT)
-tool = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tool)
+tool = load_tool('convert_checkpoint.py')
 
 
 def convert(*arguments) -> int:

@@ -1,13 +1,9 @@
 """The summary's numbers are those that PySOT's networks were measured with (parameters in millions, GMAC)."""
 
-import importlib.util
-
 import pytest
-from conftest import ROOT
+from conftest import ROOT, load_tool
 
-_spec = importlib.util.spec_from_file_location('model_summary', ROOT / 'tools' / 'analysis' / 'model_summary.py')
-tool = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tool)
+tool = load_tool('analysis/model_summary.py')
 
 
 @pytest.mark.parametrize(('config', 'search', 'params', 'template_gmac', 'search_gmac'), [
