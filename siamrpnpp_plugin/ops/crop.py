@@ -1,0 +1,79 @@
+"""The square that is cut around a target, and the one crop of the project: packing, training and tracking share it.
+
+Coordinates are continuous: pixel i covers [i, i + 1), so an image of side S spans [0, S) and its middle is S / 2.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+Array = TypeVar('Array', np.ndarray, Tensor)
+
+
+def context_side(box_xyxy: Array, context: float = 0.5) -> Array:
+    """Side of the square that SiamFC crops around a target.
+
+    Each side of the box grows by `context` * (width + height); the square has the area of the grown box
+    (Bertinetto et al. 2016).
+
+    Args:
+        box_xyxy: (..., 4) boxes in pixels, an array or a tensor.
+        context: Share of width + height added to each side, >= 0.
+
+    Returns:
+        (...) side lengths in pixels.
+
+    Raises:
+        ValueError: If a box has no area.
+    """
+    width, height = box_xyxy[..., 2] - box_xyxy[..., 0], box_xyxy[..., 3] - box_xyxy[..., 1]
+    if not ((width > 0) & (height > 0)).all():
+        raise ValueError(f'box_xyxy must have an area, got {box_xyxy.tolist()}')
+    margin = context * (width + height)
+    return ((width + margin) * (height + margin)) ** 0.5
+
+
+def square_window(center: Sequence[float], side: float) -> np.ndarray:
+    """(4,) corners of the square of a side around a centre (x, y), all in pixels."""
+    (x, y), half = center, side / 2
+    return np.array([x - half, y - half, x + half, y + half])
+
+
+def box_in_window(box_xyxy: np.ndarray, window_xyxy: np.ndarray, size: int) -> np.ndarray:
+    """(..., 4) boxes of an image, in the pixels of the crop that `crop_and_resize` makes of the window."""
+    window = np.asarray(window_xyxy, dtype=np.float64)
+    scale = size / (window[2:] - window[:2])
+    return (box_xyxy - np.tile(window[:2], 2)) * np.tile(scale, 2)
+
+
+def crop_and_resize(image: np.ndarray, window_xyxy: np.ndarray, size: int, padding: Sequence[float] = (0, 0, 0),
+                    origin: Sequence[int] = (0, 0)) -> np.ndarray:
+    """Cut a window out of an image and bring it to a square, in one bilinear warp.
+
+    Args:
+        image: (H, W, 3) uint8.
+        window_xyxy: (4,) corners of the window in pixels; it may leave the image and need not be square.
+        size: Side of the result in pixels.
+        padding: Colour outside the image.
+        origin: x and y of the image's first pixel, where the image is a part of the one that the window is measured in.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    x1, y1, x2, y2 = (float(value) for value in window_xyxy)
+    step_x, step_y = (x2 - x1) / size, (y2 - y1) / size
+    left, top = (max(int(corner - first) - 2, 0) for corner, first in zip((x1, y1), origin))  # bilinear looks 1 further
+    right, bottom = (max(int(corner - first) + 3, 1) for corner, first in zip((x2, y2), origin))
+    part = image[top:bottom, left:right]
+    if not part.size:
+        return np.full((size, size, 3), np.clip(np.rint(padding), 0, 255), dtype=np.uint8)
+    # OpenCV counts from the middle of the first pixel, we from its corner
+    x0, y0 = x1 - origin[0] - left + step_x / 2 - 0.5, y1 - origin[1] - top + step_y / 2 - 0.5
+    part = cv2.cvtColor(part, cv2.COLOR_BGR2BGRA)  # OpenCV warps four channels in half the time of three
+    crop = cv2.warpAffine(part, np.array([[step_x, 0, x0], [0, step_y, y0]]), (size, size),
+                          flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_CONSTANT,
+                          borderValue=tuple(float(value) for value in padding))
+    return cv2.cvtColor(crop, cv2.COLOR_BGRA2BGR)

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Pack annotated videos into one LMDB of crops, resumable at any moment.
+
+    python tools/pack_dataset.py vid data/ILSVRC2015 data/vid_train.lmdb --split train --workers 8
+    python tools/pack_dataset.py folders data/my_videos data/mine.lmdb
+    python tools/pack_dataset.py vid data/ILSVRC2015 part0.lmdb --shard 0/4      # and 1/4, 2/4, 3/4 on other machines, then
+    python tools/pack_dataset.py merge part0.lmdb part1.lmdb part2.lmdb part3.lmdb data/vid_train.lmdb
+
+Interrupted, however roughly, the same command goes on where it stopped; the result is the same for any number of workers.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from siamrpnpp_plugin.datasets.cropping import PackSettings
+from siamrpnpp_plugin.datasets.packing import merge, pack
+from siamrpnpp_plugin.datasets.sources import SOURCES
+from siamrpnpp_plugin.datasets.store_writer import PackError
+
+
+def shard(text: str) -> tuple:
+    try:
+        index, count = map(int, text.split('/'))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is not of the form i/n, such as 0/4') from None
+    if not 0 <= index < count:
+        raise argparse.ArgumentTypeError(f'{text}: i counts from 0 to n - 1')
+    return index, count
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest='source', required=True)
+    for name, source in SOURCES.items():
+        command = commands.add_parser(name, help=source.__doc__.splitlines()[0], description=source.__doc__,
+                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+        command.add_argument('root', type=Path, help='folder of the data set as published')
+        command.add_argument('out', type=Path, help='folder of the store')
+        if name == 'vid':
+            command.add_argument('--split', default='train', choices=('train', 'val'))
+        if name == 'folders':
+            command.add_argument('--first-pixel', type=float, default=0, help='coordinate of the upper left corner: 0, or 1 (MATLAB)')
+        command.add_argument('--workers', type=int, default=os.cpu_count(), help='processes; 0: none but this one (default: all cores)')
+        for field in ('crop_size', 'template_size', 'context', 'quality', 'min_track_length'):
+            default = getattr(PackSettings, field)
+            command.add_argument(f'--{field.replace("_", "-")}', type=type(default), default=default, help=f'default: {default}')
+        command.add_argument('--shard', type=shard, default=(0, 1), metavar='i/n', help='pack the i-th of n parts, i from 0')
+        command.add_argument('--strict', action='store_true', help='stop at the first box, frame or video that would be skipped')
+        command.add_argument('--overwrite', action='store_true', help='start anew if OUT is a store, finished or not')
+    command = commands.add_parser('merge', help='make one store of the shards of a data set')
+    command.add_argument('shards', type=Path, nargs='+')
+    command.add_argument('out', type=Path)
+    command.add_argument('--overwrite', action='store_true', help='start anew if OUT is a store, finished or not')
+    return parser.parse_args(argv)
+
+
+class Progress:
+    """A bar that counts videos; it shows rate and time left."""
+
+    def __init__(self) -> None:
+        self.bar = None
+
+    def __call__(self, done: int, total: int, crops: int, size: int) -> None:
+        if self.bar is None:  # what an earlier call has done does not count for the rates
+            self.start, self.crops, self.size = time.monotonic(), crops, size
+            self.bar = tqdm(total=total, initial=done, unit='video', mininterval=0.5 if sys.stderr.isatty() else 10)
+            return
+        seconds = time.monotonic() - self.start
+        self.bar.set_postfix_str(f'{crops} crops, {(crops - self.crops) / seconds:.0f} crops/s, '
+                                 f'{(size - self.size) / seconds / 2**20:.0f} MiB/s', refresh=False)
+        self.bar.update(done - self.bar.n)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def main(argv=None) -> None:
+    args = parse_args(argv)
+    start, progress = time.monotonic(), Progress()
+    try:
+        if args.source == 'merge':
+            manifest = merge(args.shards, args.out, args.overwrite, progress)
+        else:
+            options = {name: getattr(args, name) for name in ('split', 'first_pixel') if name in args}
+            settings = PackSettings(args.crop_size, args.template_size, args.context, args.quality, args.min_track_length)
+            source = SOURCES[args.source](args.root, **options)
+            manifest = pack(source, args.out, settings, args.workers, args.shard, args.strict, args.overwrite, progress)
+    except (PackError, ValueError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    finally:
+        progress.close()
+    counts = manifest['counts']
+    print(f'{args.out}: {counts["videos"]} videos, {counts["tracks"]} tracks, {counts["crops"]} crops, '
+          f'{counts["crop_bytes"]} bytes of crops, in {time.monotonic() - start:.1f} s')
+    for reason, count in counts['skipped'].items():
+        print(f'  skipped: {count} x {reason}')
+    print(f'  all that was skipped: {args.out / "skipped.tsv"}' if counts['skipped'] else '  nothing was skipped')
+
+
+if __name__ == '__main__':
+    main()
