@@ -50,8 +50,12 @@ _MODELS_ROOM = ['siamrpnpp_plugin.models']
 MODELS = StrictRegistry('model', parent=mm.MODELS, scope=SCOPE, locations=_MODELS_ROOM)
 TASK_UTILS = StrictRegistry('task util', parent=mm.TASK_UTILS, scope=SCOPE, locations=_MODELS_ROOM)
 
-DATASETS = Registry('dataset', parent=mm.DATASETS, scope=SCOPE)
-DATA_SAMPLERS = Registry('data sampler', parent=mm.DATA_SAMPLERS, scope=SCOPE)
+_DATASETS_ROOM = ['siamrpnpp_plugin.datasets']
+DATASETS = StrictRegistry('dataset', parent=mm.DATASETS, scope=SCOPE, locations=_DATASETS_ROOM)
+TRANSFORMS = StrictRegistry('transform', parent=mm.TRANSFORMS, scope=SCOPE, locations=_DATASETS_ROOM)
+
+DATA_SAMPLERS = StrictRegistry('data sampler', parent=mm.DATA_SAMPLERS, scope=SCOPE, locations=['siamrpnpp_plugin.engine'])
+
 EVALUATOR = Registry('evaluator', parent=mm.EVALUATOR, scope=SCOPE)
 FUNCTIONS = Registry('function', parent=mm.FUNCTIONS, scope=SCOPE)
 HOOKS = Registry('hook', parent=mm.HOOKS, scope=SCOPE)
@@ -67,7 +71,6 @@ PARAM_SCHEDULERS = Registry('parameter scheduler', parent=mm.PARAM_SCHEDULERS, s
 RUNNERS = Registry('runner', parent=mm.RUNNERS, scope=SCOPE)
 RUNNER_CONSTRUCTORS = Registry('runner constructor', parent=mm.RUNNER_CONSTRUCTORS, scope=SCOPE)
 STRATEGIES = Registry('strategy', parent=mm.STRATEGIES, scope=SCOPE)
-TRANSFORMS = Registry('transform', parent=mm.TRANSFORMS, scope=SCOPE)
 VISBACKENDS = Registry('vis_backend', parent=mm.VISBACKENDS, scope=SCOPE)
 VISUALIZERS = Registry('visualizer', parent=mm.VISUALIZERS, scope=SCOPE)
 WEIGHT_INITIALIZERS = Registry('weight initializer', parent=mm.WEIGHT_INITIALIZERS, scope=SCOPE)

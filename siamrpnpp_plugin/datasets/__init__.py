@@ -1,5 +1,7 @@
 """From disk to tensors: readers of annotations, the crop store, pairs and their transforms."""
 
 from .crop_store import CropStore, StoreError
+from .pair_dataset import LMDBPairDataset
+from .transforms import ColorPCA, MotionBlur, RandomFlip, RandomGray, ShiftScaleCrop
 
-__all__ = ['CropStore', 'StoreError']
+__all__ = ['ColorPCA', 'CropStore', 'LMDBPairDataset', 'MotionBlur', 'RandomFlip', 'RandomGray', 'ShiftScaleCrop', 'StoreError']

@@ -1,0 +1,5 @@
+"""What the Runner needs beside mmengine's own: samplers."""
+
+from .samplers import PairSampler
+
+__all__ = ['PairSampler']

@@ -27,3 +27,45 @@ def _mix(value: Tensor) -> Tensor:
     for multiplier in _MIX:
         value = (value ^ (value >> 33 & 0x7fffffff)) * multiplier
     return value ^ (value >> 33 & 0x7fffffff)
+
+
+def permute(index: int, count: int, seed: int) -> int:
+    """Where `index` stands in a pseudo-random permutation of 0 ... count - 1, without making the whole of it.
+
+    A Feistel network over the next power of four, walked until it lands below `count` (Black and Rogaway 2002).
+
+    Args:
+        index: In [0, count).
+        count: Length of the permutation.
+        seed: Which permutation, any integer.
+
+    Raises:
+        ValueError: If the index is not in range.
+    """
+    if not 0 <= index < count:
+        raise ValueError(f'index must be in [0, {count}), got {index}')
+    half = max((count - 1).bit_length() + 1, 2) // 2
+    mask = (1 << half) - 1
+    while True:
+        left, right = index >> half, index & mask
+        for step in range(4):
+            left, right = right, left ^ (_mix_int(_mix_int(seed * 4 + step) + right) & mask)
+        index = left << half | right
+        if index < count:
+            return index
+
+
+def _mix_int(value: int) -> int:
+    """`_mix` of a Python integer, modulo 2 ** 64."""
+    value &= 0xffffffffffffffff
+    for multiplier in _MIX:
+        value = (value ^ value >> 33) * multiplier & 0xffffffffffffffff
+    return value ^ value >> 33
+
+
+def hash_of(*values: int) -> int:
+    """One seed in [0, 2 ** 64) of several integers."""
+    state = 0
+    for value in values:
+        state = _mix_int(state * 0x9e3779b97f4a7c15 + value + 1)
+    return state

@@ -1,0 +1,220 @@
+"""Which template and which search image make sample k: a pure function of (seed, k)."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Optional, Union
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..ops.random import hash_of, permute
+from ..registry import DATASETS, TRANSFORMS
+from .crop_store import CropStore, StoreError
+from .transforms import View, stored_view
+
+
+class Pair(NamedTuple):
+    """What sample k shows. Crops are (number of the store in the dataset, number of the crop in the store)."""
+
+    template: tuple[int, int]
+    search: tuple[int, int]
+    is_positive: bool
+    sample_seed: int
+
+
+class _Share(NamedTuple):
+    """One store in the mixture."""
+
+    store: CropStore
+    frame_range: int
+    same_frame: bool
+    num_videos: int
+    start: int  # first of its slots in a pass
+    slots: int
+
+
+@DATASETS.register_module()
+class LMDBPairDataset(Dataset):
+    """Template and search images from one or several CropStores.
+
+    Sample k depends on the seed and on k only: neither on workers, ranks or batch nor on what was loaded before. A pass goes
+    through every video `repeats` times in a random order; a track of the video, a template frame, and as search frame one at most
+    `frame_range` frames away are drawn uniformly. With probability `negative_share` the search image shows another track instead,
+    from any store, each store equally likely. That is PySOT's distribution (`pysot/datasets/dataset.py`).
+
+    Any k >= 0 is a sample: epoch e of n pairs is samples e * n ... (e + 1) * n - 1, which `PairSampler` hands out.
+
+    Args:
+        store: Path of a store, or a list of paths and of dicts with `path` and any of `repeats` (how often a pass goes through
+            its videos, default 1), `weight` (instead: its share of the samples), `frame_range` and `same_frame`.
+        pipeline: Configs of transforms; they must cut both views to their final size.
+        pairs_per_epoch: Length of an epoch in pairs (PySOT: 600,000).
+        frame_range: Largest distance of template and search frame in frame numbers (PySOT: VID 100, YouTube-BB 3, stills 1).
+        negative_share: Share of pairs of two different targets.
+        same_frame: Whether the template's own frame may be drawn as search frame. If not, it still is where the track has no
+            other within range.
+        seed: None takes the Runner's through `PairSampler`, and 0 without one.
+
+    Raises:
+        StoreError: If a store cannot be read.
+        ValueError: If an argument is out of range, or negatives are asked for and there is only one track.
+    """
+
+    def __init__(self, store: Union[str, dict, Sequence[Union[str, dict]]], pipeline: Sequence[dict],
+                 pairs_per_epoch: int = 600_000, frame_range: int = 100, negative_share: float = 0.2, same_frame: bool = True,
+                 seed: Optional[int] = None) -> None:
+        if pairs_per_epoch < 1:
+            raise ValueError(f'pairs_per_epoch must be positive, got {pairs_per_epoch}')
+        if not 0 <= negative_share <= 1:
+            raise ValueError(f'negative_share must be in [0, 1], got {negative_share}')
+        self.pairs_per_epoch, self.negative_share, self.seed = pairs_per_epoch, negative_share, seed
+        self.pipeline = [TRANSFORMS.build(transform) for transform in pipeline]
+        entries = [store] if isinstance(store, (str, dict)) or not isinstance(store, Sequence) else store
+        self._shares = self._mix([entry if isinstance(entry, dict) else dict(path=entry) for entry in entries],
+                                 dict(frame_range=frame_range, same_frame=same_frame))
+        self._ends = np.cumsum([share.slots for share in self._shares])
+        tracks = {share.store.path: share.store.num_tracks for share in self._shares}
+        if negative_share > 0 and sum(tracks.values()) < 2:
+            raise ValueError(f'negative pairs need two tracks, {list(tracks)} has only one: set negative_share=0')
+
+    def _mix(self, entries: list, defaults: dict) -> list:
+        """The stores with their slots in a pass."""
+        if not entries:
+            raise ValueError('store names no store')
+        stores, slots = [], []
+        for entry in entries:
+            unknown = entry.keys() - {'path', 'repeats', 'weight', 'frame_range', 'same_frame'}
+            if unknown or 'path' not in entry:
+                raise ValueError(f'a store is a path, or a dict of path and repeats, weight, frame_range, same_frame; got {entry}')
+            if ('weight' in entry) != ('weight' in entries[0]) or 'weight' in entry and 'repeats' in entry:
+                raise ValueError(f'give every store a weight, or none; and not repeats with it: {entries}')
+            if entry.get('weight', 1) <= 0 or entry.get('repeats', 1) <= 0:
+                raise ValueError(f'weight and repeats of a store must be positive, got {entry}')
+            if entry.get('frame_range', defaults['frame_range']) < 0:
+                raise ValueError(f'frame_range must not be negative, got {entry.get("frame_range", defaults["frame_range"])}')
+            stores.append(CropStore(entry['path']))
+            slots.append(max(round(stores[-1].num_videos * entry.get('repeats', 1)), 1))
+        if 'weight' in entries[0]:
+            ends = np.rint(np.cumsum([entry['weight'] for entry in entries]) / sum(entry['weight'] for entry in entries)
+                           * self.pairs_per_epoch).astype(int)
+            slots = np.diff(ends, prepend=0).tolist()
+        starts = (np.cumsum(slots) - slots).tolist()
+        return [_Share(store, entry.get('frame_range', defaults['frame_range']), entry.get('same_frame', defaults['same_frame']),
+                       store.num_videos, start, count) for store, entry, start, count in zip(stores, entries, starts, slots)]
+
+    @property
+    def metainfo(self) -> dict:
+        """What mmengine writes into checkpoints."""
+        return dict(stores=[share.store.path for share in self._shares])
+
+    def __len__(self) -> int:
+        """Pairs of an epoch."""
+        return self.pairs_per_epoch
+
+    def __iter__(self) -> Iterator[dict]:
+        """The samples of the first epoch."""
+        return (self[index] for index in range(len(self)))
+
+    def choose(self, k: int) -> Pair:
+        """What sample k shows, without reading any image."""
+        return self._choose(k, self._generator(k))
+
+    def _generator(self, k: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=[self.seed or 0, k]))
+
+    def _choose(self, k: int, rng: np.random.Generator) -> Pair:
+        seed = self.seed or 0
+        sample_seed = int(rng.integers(2**63))
+        is_positive = bool(rng.random() >= self.negative_share)
+        turn, slot = divmod(k, int(self._ends[-1]))
+        slot = permute(slot, int(self._ends[-1]), hash_of(seed, turn))
+        number = int(np.searchsorted(self._ends, slot, side='right'))
+        share = self._shares[number]
+        cycle, video = divmod(slot - share.start, share.num_videos)
+        video = permute(video, share.num_videos, hash_of(seed, turn, number, cycle))
+        track, template = self._any_crop(share.store, video, rng)
+        if is_positive:
+            search = (number, self._near_crop(share, track, template, rng))
+        else:
+            while True:
+                other = int(rng.integers(len(self._shares)))
+                store = self._shares[other].store
+                other_track, crop = self._any_crop(store, int(rng.integers(store.num_videos)), rng)
+                if (store.path, other_track) != (share.store.path, track):
+                    break
+            search = (other, crop)
+        return Pair((number, template), search, is_positive, sample_seed)
+
+    @staticmethod
+    def _any_crop(store: CropStore, video: int, rng: np.random.Generator) -> tuple[int, int]:
+        """A random track of a video and a random crop of it."""
+        tracks = store.tracks(video)
+        track = tracks[int(rng.integers(len(tracks)))]
+        crops = store.crops(track)
+        return track, crops[int(rng.integers(len(crops)))]
+
+    @staticmethod
+    def _near_crop(share: _Share, track: int, template: int, rng: np.random.Generator) -> int:
+        """A random crop of the track at most `frame_range` frames from the template."""
+        crops = share.store.crops(track)
+        frames = share.store.array('frame')[crops.start:crops.stop].astype(np.int64)
+        middle = frames[template - crops.start]
+        first = int(np.searchsorted(frames, middle - share.frame_range, side='left')) + crops.start
+        last = int(np.searchsorted(frames, middle + share.frame_range, side='right')) - 1 + crops.start
+        if share.same_frame or first == last:
+            return int(rng.integers(first, last + 1))
+        crop = int(rng.integers(first, last))
+        return crop + (crop >= template)
+
+    def __getitem__(self, k: int) -> dict:
+        """Sample k.
+
+        Returns:
+            `template` (3, 127, 127) and `search` (3, 255, 255) uint8 BGR (the sizes are the pipeline's), `box_xyxy` (4,) float32
+            in the search image, counted from the middle of the first pixel as the anchors are, `is_positive` bool, `sample_seed`
+            int for the random choice of anchors, and `sample`, which is k.
+
+        Raises:
+            IndexError: If k is negative.
+            StoreError: If a crop is missing or damaged.
+        """
+        k = int(k)
+        if k < 0:
+            raise IndexError(f'samples are numbered from 0, got {k}')
+        rng = self._generator(k)
+        pair = self._choose(k, rng)
+        views = dict(template=self._view(*pair.template), search=self._view(*pair.search))
+        try:
+            for transform in self.pipeline:
+                views = transform(views, rng)
+        except ValueError as error:
+            crops = ' or '.join(self._shares[number].store.describe(crop) for number, crop in (pair.template, pair.search))
+            raise StoreError(f'{error}: {crops}; check the store with tools/inspect_dataset.py') from error
+        box = views['search'].box_xyxy - 0.5  # from pixel corners to pixel middles, in which the anchors are centred
+        return dict(template=_planes(views['template'].image), search=_planes(views['search'].image),
+                    box_xyxy=torch.from_numpy(box.astype(np.float32)), is_positive=pair.is_positive, sample_seed=pair.sample_seed,
+                    sample=k)
+
+    def _view(self, number: int, crop: int) -> View:
+        store = self._shares[number].store
+        data = store.read(crop)
+        try:
+            return stored_view(data, store.target_size(crop))
+        except ValueError as error:
+            raise StoreError(f'{error}: {store.describe(crop)}; check the store with tools/inspect_dataset.py') from error
+
+    def describe(self, k: int) -> str:
+        """Where the images of sample k come from, for messages."""
+        pair = self.choose(k)
+        template, search = (self._shares[number].store.describe(crop) for number, crop in (pair.template, pair.search))
+        return f'sample {k}, {"positive" if pair.is_positive else "negative"}: template {template}, search {search}'
+
+
+def _planes(image: np.ndarray) -> torch.Tensor:
+    """(H, W, 3) -> (3, H, W)."""
+    if not isinstance(image, np.ndarray):
+        raise ValueError('the pipeline must cut template and search image, with ShiftScaleCrop')
+    planes = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.split(image, list(planes))
+    return torch.from_numpy(planes)
