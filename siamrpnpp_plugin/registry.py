@@ -53,11 +53,11 @@ TASK_UTILS = StrictRegistry('task util', parent=mm.TASK_UTILS, scope=SCOPE, loca
 _DATASETS_ROOM = ['siamrpnpp_plugin.datasets']
 DATASETS = StrictRegistry('dataset', parent=mm.DATASETS, scope=SCOPE, locations=_DATASETS_ROOM)
 TRANSFORMS = StrictRegistry('transform', parent=mm.TRANSFORMS, scope=SCOPE, locations=_DATASETS_ROOM)
+FUNCTIONS = Registry('function', parent=mm.FUNCTIONS, scope=SCOPE, locations=_DATASETS_ROOM)
 
 DATA_SAMPLERS = StrictRegistry('data sampler', parent=mm.DATA_SAMPLERS, scope=SCOPE, locations=['siamrpnpp_plugin.engine'])
 
 EVALUATOR = Registry('evaluator', parent=mm.EVALUATOR, scope=SCOPE)
-FUNCTIONS = Registry('function', parent=mm.FUNCTIONS, scope=SCOPE)
 HOOKS = Registry('hook', parent=mm.HOOKS, scope=SCOPE)
 INFERENCERS = Registry('inferencer', parent=mm.INFERENCERS, scope=SCOPE)
 LOG_PROCESSORS = Registry('log_processor', parent=mm.LOG_PROCESSORS, scope=SCOPE)

@@ -45,7 +45,7 @@ def parse_args(argv=None) -> argparse.Namespace:
             command.add_argument('--split', default='train', choices=('train', 'val'))
         if name == 'folders':
             command.add_argument('--first-pixel', type=float, default=0, help='coordinate of the upper left corner; 1: MATLAB')
-        command.add_argument('--workers', type=int, default=os.cpu_count(), help='processes; 0: this one only; default: all cores')
+        command.add_argument('--workers', type=int, default=os.cpu_count(), help='processes (0: this one only)')
         for field in ('crop_size', 'template_size', 'context', 'quality', 'min_track_length'):
             default = getattr(PackSettings, field)
             command.add_argument(f'--{field.replace("_", "-")}', type=type(default), default=default, help=f'default: {default}')

@@ -6,7 +6,7 @@ train_dataloader = dict(
     pin_memory=True,
     drop_last=True,
     sampler=dict(type='PairSampler'),
-    collate_fn=dict(type='default_collate'),
+    collate_fn=dict(type='siamrpnpp_plugin.collate_pairs'),
     dataset=dict(
         type='LMDBPairDataset',
         store='data/vid_train.lmdb',

@@ -195,8 +195,10 @@ class CropStore:
 
     def target_size(self, number: int) -> np.ndarray:
         """(2,) float64 width and height of the target in pixels of its crop; its centre is the middle of the crop."""
-        box = self._opened().arrays['box_xyxy'][number].astype(np.float64)
-        return (box[2:] - box[:2]) * (self.settings['template_size'] / context_side(box, self.settings['context']))
+        opened = self._opened()
+        box = opened.arrays['box_xyxy'][number].astype(np.float64)
+        settings = opened.manifest['settings']
+        return (box[2:] - box[:2]) * (settings['template_size'] / context_side(box, settings['context']))
 
     @property
     def settings(self) -> dict:

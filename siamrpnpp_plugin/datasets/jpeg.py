@@ -2,7 +2,8 @@
 
 A training sample needs a thirteenth of a stored crop for its template and about half for its search image. Crops are encoded with
 restart markers (ITU T.81, B.2.1): every few blocks the entropy coder starts anew, so the blocks under a window, taken out with a
-new header, are a smaller JPEG of exactly these pixels. The files are ordinary: any reader opens the whole of them.
+new header, are a smaller JPEG of exactly these pixels. The files are ordinary: any reader opens the whole of them. An application
+segment (APP9) in their header lists the lengths of the parts between the markers, so that none need be searched for.
 """
 
 import struct
@@ -11,9 +12,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-_SOF0, _DRI, _SOS, _EOI = 0xc0, 0xdd, 0xda, b'\xff\xd9'
+_SOF0, _DRI, _SOS, _APP9, _EOI = 0xc0, 0xdd, 0xda, 0xe9, b'\xff\xd9'
+_TABLE = b'RSTLEN\0\0'  # what the APP9 segment begins with
 _BLOCK = 16  # pixels per coded block (MCU) at 4:2:0, the subsampling that OpenCV writes
-_MARGIN = 2  # chroma is interpolated: the outermost pixels of a part differ from the whole image's
+_MARGIN = 2  # pixels: chroma is interpolated, so the outermost ones of a part differ from the whole image
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
@@ -21,7 +23,24 @@ def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
     interval = 2 if -(-image.shape[1] // _BLOCK) % 2 == 0 else 1  # an interval never spans two rows
     _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_RST_INTERVAL, interval,
                                            cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420])
-    return data.tobytes()
+    scan = data[_scan_start(data):]
+    marked = np.flatnonzero(scan[:-1] == 0xff)
+    ends = marked[scan[marked + 1] != 0] + 2  # inside a segment 0xff is always followed by 0
+    table = _TABLE + np.diff(ends, prepend=0).astype('>u2').tobytes()
+    if len(table) > 0xfffd:  # too large an image for a table: it will be decoded whole
+        return data.tobytes()
+    data = data.tobytes()
+    return data[:2] + struct.pack('>BBH', 0xff, _APP9, len(table) + 2) + table + data[2:]
+
+
+def _scan_start(data: Sequence[int]) -> int:
+    """First byte of the compressed pixels."""
+    position = 2
+    while True:
+        kind = data[position + 1]
+        position += 2 + int(data[position + 2]) * 256 + int(data[position + 3])
+        if kind == _SOS:
+            return position
 
 
 def is_complete_jpeg(data: bytes) -> bool:
@@ -41,26 +60,26 @@ class EncodedImage:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.interval = 0  # blocks between restart markers
-        position = 2
+        interval, table, position = 0, None, 2
         try:
-            while True:
+            kind = None
+            while kind != _SOS:
                 marker, kind, length = struct.unpack_from('>BBH', data, position)
                 if marker != 0xff:
                     raise ValueError(f'not a JPEG: byte {position} is {marker:#x} instead of a marker')
                 if kind == _SOF0:
                     self._size_at = position + 5
                     self.height, self.width, components, _, sampling = struct.unpack_from('>HHBBB', data, self._size_at)
-                    self._blocks = (8 * (sampling >> 4), 8 * (sampling & 15)) if components == 3 else (0, 0)
                 elif kind == _DRI:
-                    self.interval, = struct.unpack_from('>H', data, position + 4)
+                    interval, = struct.unpack_from('>H', data, position + 4)
+                elif kind == _APP9 and data.startswith(_TABLE, position + 4):
+                    table = slice(position + 4 + len(_TABLE), position + 2 + length)
                 position += 2 + length
-                if kind == _SOS:
-                    break
             self._scan = position
-            self._columns = -(-self.width // self._blocks[0]) // self.interval if self.interval else 0
-        except (struct.error, AttributeError, ZeroDivisionError):
-            raise ValueError(f'not a baseline JPEG in colour ({len(data)} bytes)') from None
+            self._segment = 8 * (sampling >> 4) * interval, 8 * (sampling & 15)  # width and height in pixels
+        except (struct.error, AttributeError, UnboundLocalError):
+            raise ValueError(f'not a baseline JPEG ({len(data)} bytes)') from None
+        self._table = table if interval and components == 3 else None
 
     def region(self, window_xyxy: Sequence[float]) -> tuple[np.ndarray, tuple[int, int]]:
         """The pixels under a window, and some around it.
@@ -69,50 +88,43 @@ class EncodedImage:
             window_xyxy: Corners in pixels; what lies outside the image is left out.
 
         Returns:
-            (h, w, 3) uint8 BGR that covers the window with a border of two pixels or more, equal to those of the whole image
-            within it, and the place (x, y) of its first pixel.
+            (h, w, 3) uint8 BGR that covers the window with a border of a pixel or more, within it equal to the whole image,
+            and the place (x, y) of its first pixel.
 
         Raises:
             ValueError: If the data is damaged.
         """
-        if not self.interval:
-            return self._decode(np.frombuffer(self.data, np.uint8)), (0, 0)
-        segment_width, segment_height = self._blocks[0] * self.interval, self._blocks[1]
-        rows = -(-self.height // segment_height)
+        if self._table is None:
+            return self.pixels(), (0, 0)
+        width, height = self._segment
+        columns, rows = -(-self.width // width), -(-self.height // height)
         x1, y1, x2, y2 = window_xyxy
-        left = min(max(int(x1 - _MARGIN) // segment_width, 0), self._columns - 1)
-        top = min(max(int(y1 - _MARGIN) // segment_height, 0), rows - 1)
-        right = max(min(int(x2 + _MARGIN) // segment_width + 1, self._columns), left + 1)
-        bottom = max(min(int(y2 + _MARGIN) // segment_height + 1, rows), top + 1)
-        starts = self._segment_starts(rows)[top * self._columns:bottom * self._columns + 1]
+        left = min(max(int(x1 - _MARGIN) // width, 0), columns - 1)
+        top = min(max(int(y1 - _MARGIN) // height, 0), rows - 1)
+        right = max(min(int(x2 + _MARGIN) // width + 1, columns), left + 1)
+        bottom = max(min(int(y2 + _MARGIN) // height + 1, rows), top + 1)
         data = np.frombuffer(self.data, np.uint8)
+        lengths = data[self._table].view('>u2').astype(np.int64)
+        ends = self._scan + np.cumsum(lengths)
+        if len(lengths) != rows * columns or ends[-1] != len(data):
+            raise ValueError(f'damaged JPEG: {len(data)} bytes, {len(lengths)} segments instead of {rows * columns}')
+        lengths, ends = (array.reshape(rows, columns)[top:bottom, left:right] for array in (lengths, ends))
         header = data[:self._scan].copy()
-        width = min(right * segment_width, self.width) - left * segment_width
-        height = min(bottom * segment_height, self.height) - top * segment_height
-        header[self._size_at:self._size_at + 4] = np.frombuffer(struct.pack('>HH', height, width), np.uint8)
-        firsts = starts[left::self._columns][:bottom - top].tolist()
-        ends = starts[right::self._columns][:bottom - top].tolist()
-        part = np.concatenate([header, *(data[first:end] for first, end in zip(firsts, ends))])
-        # the two bytes that end each segment are a marker; they count 0 ... 7 anew, the last one ends the image
-        lengths = np.diff(starts).reshape(bottom - top, self._columns)[:, left:right]
+        part_width, part_height = min(right * width, self.width) - left * width, min(bottom * height, self.height) - top * height
+        header[self._size_at:self._size_at + 4] = np.frombuffer(struct.pack('>HH', part_height, part_width), np.uint8)
+        firsts = (ends[:, 0] - lengths[:, 0]).tolist()
+        part = np.concatenate([header, *(data[first:end] for first, end in zip(firsts, ends[:, -1].tolist()))])
+        # the two bytes that end each segment are a marker; markers count 0 ... 7 anew, the last one ends the image
         last_bytes = self._scan + np.cumsum(lengths) - 1
+        if (part[last_bytes - 1] != 0xff).any():
+            raise ValueError('damaged JPEG: a segment does not end with a marker')
         part[last_bytes] = 0xd0 + np.arange(len(last_bytes)) % 8
-        part[last_bytes[-1]] = 0xd9
-        return self._decode(part), (left * segment_width, top * segment_height)
+        part[last_bytes[-1]] = _EOI[1]
+        return self._decode(part), (left * width, top * height)
 
     def pixels(self) -> np.ndarray:
         """The whole image, (H, W, 3) uint8 BGR."""
         return self._decode(np.frombuffer(self.data, np.uint8))
-
-    def _segment_starts(self, rows: int) -> np.ndarray:
-        """(segments + 1,) byte where each segment starts, and the byte after the image."""
-        scan = np.frombuffer(self.data, np.uint8, offset=self._scan)
-        marked = np.flatnonzero(scan[:-1] == 0xff)  # inside a segment 0xff is always followed by 0
-        kinds = scan[marked + 1]
-        ends = marked[kinds != 0]
-        if len(ends) != rows * self._columns or kinds[-1] != _EOI[1]:
-            raise ValueError(f'damaged JPEG: {len(ends)} segments instead of {rows * self._columns}')
-        return np.concatenate(([0], ends + 2)) + self._scan
 
     def _decode(self, data: np.ndarray) -> np.ndarray:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)

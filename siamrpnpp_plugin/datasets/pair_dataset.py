@@ -6,10 +6,11 @@ from typing import NamedTuple, Optional, Union
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate, get_worker_info
 
 from ..ops.random import hash_of, permute
-from ..registry import DATASETS, TRANSFORMS
+from ..registry import DATASETS, FUNCTIONS, TRANSFORMS
 from .crop_store import CropStore, StoreError
 from .transforms import View, stored_view
 
@@ -86,7 +87,7 @@ class LMDBPairDataset(Dataset):
         for entry in entries:
             unknown = entry.keys() - {'path', 'repeats', 'weight', 'frame_range', 'same_frame'}
             if unknown or 'path' not in entry:
-                raise ValueError(f'a store is a path, or a dict of path and repeats, weight, frame_range, same_frame; got {entry}')
+                raise ValueError(f'a store is a path or a dict of path, repeats, weight, frame_range, same_frame; got {entry}')
             if ('weight' in entry) != ('weight' in entries[0]) or 'weight' in entry and 'repeats' in entry:
                 raise ValueError(f'give every store a weight, or none; and not repeats with it: {entries}')
             if entry.get('weight', 1) <= 0 or entry.get('repeats', 1) <= 0:
@@ -192,7 +193,7 @@ class LMDBPairDataset(Dataset):
             crops = ' or '.join(self._shares[number].store.describe(crop) for number, crop in (pair.template, pair.search))
             raise StoreError(f'{error}: {crops}; check the store with tools/inspect_dataset.py') from error
         box = views['search'].box_xyxy - 0.5  # from pixel corners to pixel middles, in which the anchors are centred
-        return dict(template=_planes(views['template'].image), search=_planes(views['search'].image),
+        return dict(template=_channels_first(views['template'].image), search=_channels_first(views['search'].image),
                     box_xyxy=torch.from_numpy(box.astype(np.float32)), is_positive=pair.is_positive, sample_seed=pair.sample_seed,
                     sample=k)
 
@@ -211,10 +212,39 @@ class LMDBPairDataset(Dataset):
         return f'sample {k}, {"positive" if pair.is_positive else "negative"}: template {template}, search {search}'
 
 
-def _planes(image: np.ndarray) -> torch.Tensor:
-    """(H, W, 3) -> (3, H, W)."""
+def _channels_first(image: np.ndarray) -> Tensor:
+    """(H, W, 3) -> (3, H, W), a view."""
     if not isinstance(image, np.ndarray):
         raise ValueError('the pipeline must cut template and search image, with ShiftScaleCrop')
-    planes = np.empty((3, *image.shape[:2]), np.uint8)
-    cv2.split(image, list(planes))
-    return torch.from_numpy(planes)
+    return torch.from_numpy(image).permute(2, 0, 1)
+
+
+@FUNCTIONS.register_module()
+def collate_pairs(samples: Sequence[dict]) -> dict:
+    """A batch of samples: as torch's `default_collate`, with less copying.
+
+    The samples' images are views with interleaved channels. Here they are written as planes, once, to where the batch lies; in a
+    worker that is the memory shared with the main process.
+
+    Args:
+        samples: Dicts from `LMDBPairDataset`.
+
+    Returns:
+        dict of `template` and `search` (B, 3, H, W) uint8 and of the other entries, collated by torch.
+
+    Raises:
+        ValueError: If images of one kind differ in size.
+    """
+    batch = {key: default_collate([sample[key] for sample in samples]) for key in samples[0] if key not in ('template', 'search')}
+    for key in ('template', 'search'):
+        images = [sample[key] for sample in samples]
+        if any(image.shape != images[0].shape for image in images):
+            raise ValueError(f'{key} images of one batch differ in size: {sorted({tuple(image.shape) for image in images})}')
+        shape, first = (len(images), *images[0].shape), images[0]
+        planes = torch.empty(shape, dtype=torch.uint8)
+        if get_worker_info() is not None:  # as default_collate does
+            planes = first.new(first._typed_storage()._new_shared(planes.numel(), device=first.device)).resize_(shape)
+        for image, target in zip(images, planes.numpy()):
+            cv2.split(image.permute(1, 2, 0).numpy(), list(target))
+        batch[key] = planes
+    return batch

@@ -4,6 +4,7 @@ A transform takes the two views of a pair by name and a generator, and returns t
 names get the same change. For independent changes name it twice.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Union
@@ -74,8 +75,9 @@ class PairTransform:
 class ShiftScaleCrop(PairTransform):
     """Cut the network's input out of a stored crop: from JPEG to the final image with one warp of the pixels it needs.
 
-    The window has the side `size` times 1 + U(-1, 1) * scale, independently in x and y, around the middle of the crop moved by
-    U(-1, 1) * shift; it never leaves the crop.
+    The window has the side `size` times 1 + U(-1, 1) * scale, independently in x and y, and its middle is that of the crop moved
+    by U(-1, 1) * shift; it never leaves the crop. Of the shifts only those count that start the window on a whole pixel: the
+    scale, which is continuous, spreads them evenly, and the warp takes half the time.
 
     Args:
         keys: Views that are cut.
@@ -93,14 +95,19 @@ class ShiftScaleCrop(PairTransform):
             raise ValueError(f'ShiftScaleCrop needs size >= 1, shift >= 0 and scale in [0, 1), got {size}, {shift}, {scale}')
         self.size, self.shift, self.scale = size, shift, scale
 
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
-        return rng.uniform(-1, 1, 4)
+    def draw(self, rng: np.random.Generator) -> list:
+        return rng.random(4).tolist()
 
-    def apply(self, view: View, params: np.ndarray) -> View:
-        full = np.array(view.size, np.float64)
-        side = np.minimum(self.size * (1 + params[:2] * self.scale), full)
-        center = np.clip(full / 2 + params[2:] * self.shift, side / 2, full - side / 2)
-        window = np.concatenate((center - side / 2, center + side / 2))
+    def apply(self, view: View, params: list) -> View:
+        starts, ends = [], []
+        for full, scale, shift in zip(view.size, params[:2], params[2:]):
+            side = min(self.size * (1 + (2 * scale - 1) * self.scale), full)
+            middle = (full - side) / 2  # where the window starts without shift
+            first, last = math.ceil(max(middle - self.shift, 0)), math.floor(min(middle + self.shift, full - side))
+            start = first + int(shift * (last - first + 1)) if last >= first else middle
+            starts.append(start)
+            ends.append(start + side)
+        window = (*starts, *ends)
         image, origin = view.image.region(window) if isinstance(view.image, EncodedImage) else (view.image, (0, 0))
         return View(crop_and_resize(image, window, self.size, origin=origin), box_in_window(view.box_xyxy, window, self.size))
 
@@ -122,9 +129,13 @@ class ColorPCA(PairTransform):
         return _COLOR_NOISE @ rng.standard_normal(3)
 
     def apply(self, view: View, params: np.ndarray) -> View:
-        blue_green_red = np.rint(params[::-1])  # of uint8 pixels: rounding before or after the subtraction is the same
-        image = cv2.subtract(view.image, (*np.maximum(blue_green_red, 0).tolist(), 0))
-        return View(cv2.add(image, (*np.maximum(-blue_green_red, 0).tolist(), 0)), view.box_xyxy)
+        offsets = np.rint(params[::-1]).tolist()  # BGR; of uint8 pixels, rounding before or after the subtraction is the same
+        image = view.image
+        if max(offsets) > 0:  # a scalar of one sign stays on OpenCV's fast path for uint8
+            image = cv2.subtract(image, (*(max(offset, 0) for offset in offsets), 0))
+        if min(offsets) < 0:
+            image = cv2.add(image, (*(max(-offset, 0) for offset in offsets), 0))
+        return View(image, view.box_xyxy)
 
 
 @TRANSFORMS.register_module()
@@ -143,8 +154,8 @@ class MotionBlur(PairTransform):
     def __init__(self, keys: Sequence[str] = ('search', ), prob: float = 0.2, sizes: tuple[int, int] = (5, 45)) -> None:
         super().__init__(keys, prob)
         shortest, longest = sizes
-        if not 1 <= shortest <= longest < 256 or shortest % 2 == 0 or longest % 2 == 0:
-            raise ValueError(f'sizes of MotionBlur must be two odd numbers in order, below 256, got {sizes}')
+        if not 1 <= shortest <= longest or shortest % 2 == 0 or longest % 2 == 0:
+            raise ValueError(f'sizes of MotionBlur must be two odd numbers in order, got {sizes}')
         self.sizes = np.arange(shortest, longest + 1, 2)
 
     def draw(self, rng: np.random.Generator) -> tuple[int, float]:
@@ -152,10 +163,8 @@ class MotionBlur(PairTransform):
 
     def apply(self, view: View, params: tuple[int, float]) -> View:
         size, share = params
-        column = cv2.boxFilter(view.image, cv2.CV_16U, (1, size), normalize=False)  # at most 255 * 255
-        row = cv2.boxFilter(view.image, cv2.CV_16U, (size, 1), normalize=False)
-        image = cv2.addWeighted(column, share / size, row, (1 - share) / size, 0, dtype=cv2.CV_8U)
-        return View(image, view.box_xyxy)
+        column, row = cv2.blur(view.image, (1, size)), cv2.blur(view.image, (size, 1))
+        return View(cv2.addWeighted(column, share, row, 1 - share, 0), view.box_xyxy)
 
 
 @TRANSFORMS.register_module()

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Compare our speed with that of the predecessors, in turn on this machine.
+
+    python tools/analysis/benchmark.py loader [--store STORE]     # training pairs per second against PySOT's way
+    python tools/analysis/benchmark.py pack [--root ILSVRC2015]   # crops per second against the seed's way
+
+Each line is the median of several rounds (A B A B ...) with the smallest and largest. Without data of yours, synthetic videos are
+made in a temporary folder. The predecessors' ways are written anew in `predecessors.py`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+import torch
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from predecessors import PySOTPairs, seed_pack
+from siamrpnpp_plugin.datasets.synthetic import write_synthetic_vid
+from torch.utils.data import DataLoader
+
+from siamrpnpp_plugin.datasets import CropStore, jpeg
+from siamrpnpp_plugin.datasets.cropping import PackSettings
+from siamrpnpp_plugin.datasets.packing import pack
+from siamrpnpp_plugin.datasets.sources import VIDSource
+from siamrpnpp_plugin.registry import DATASETS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('subject', choices=('loader', 'pack'))
+    parser.add_argument('--store', type=Path, help='loader: a packed store; default: synthetic videos of 1280x720')
+    parser.add_argument('--root', type=Path, help='pack: an ILSVRC2015 VID root; default: synthetic videos of 1280x720')
+    parser.add_argument('--split', default='train', choices=('train', 'val'), help='pack: of the root')
+    parser.add_argument('--videos', type=int, default=8, help='pack: how many videos of the root')
+    parser.add_argument('--config', type=Path, default=ROOT / 'configs' / 'siamrpnpp_r50_vid.py', help='loader: its pipeline')
+    parser.add_argument('--workers', type=int, nargs='+', default=[1, 2], help='numbers of worker processes to measure')
+    parser.add_argument('--pairs', type=int, default=1400, help='loader: pairs per round')
+    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--work-dir', type=Path, help='where to write; default: a temporary folder')
+    parser.add_argument('--json', type=Path, help='write the numbers here too')
+    return parser.parse_args(argv)
+
+
+def rounds(ways: dict, number: int) -> dict:
+    """Units per second of each way: {name: [rate, ...]}; a way does its work and returns (units, seconds)."""
+    rates = {name: [] for name in ways}
+    for turn in range(number):
+        for name, run in ways.items():
+            units, seconds = run()
+            rates[name].append(units / seconds)
+            print(f'\r  round {turn + 1} of {number}: {name} {rates[name][-1]:.0f}/s      ', end='', file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return rates
+
+
+def table(title: str, rates: dict, baseline: str) -> list:
+    """Print medians and ratios to the baseline of the same round; rows for `--json`."""
+    print(f'\n{title}\n  {"":36s}{"median/s":>10s}{"min":>8s}{"max":>8s}{"ratio":>8s}{"min":>7s}{"max":>7s}')
+    rows = []
+    for name, values in rates.items():
+        ratios = [value / base for value, base in zip(values, rates[baseline])]
+        row = dict(table=title, name=name, per_second=statistics.median(values), per_second_all=values,
+                   ratio=statistics.median(ratios), ratio_all=ratios)
+        rows.append(row)
+        print(f'  {name:36s}{row["per_second"]:10.0f}{min(values):8.0f}{max(values):8.0f}{row["ratio"]:8.2f}{min(ratios):7.2f}'
+              f'{max(ratios):7.2f}')
+    return rows
+
+
+@contextmanager
+def single_thread():
+    """One core per process: what is compared is work, not threads."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    yield
+
+
+def synthetic_root(folder: Path) -> Path:
+    """Four videos of 1280x720, as ILSVRC2015 VID has them."""
+    print('making synthetic videos of 1280x720 ...', file=sys.stderr)
+    write_synthetic_vid(folder / 'synthetic', videos=4, frames=40, size=(1280, 720), seed=0)
+    return folder / 'synthetic'
+
+
+def dump_crops(store: CropStore, folder: Path, limit: int = 1500) -> tuple:
+    """The first crops of a store as PySOT keeps them: ordinary JPEG files and a JSON file."""
+    videos, tracks, _ = store.names()
+    labels, written = {}, 0
+    for video in range(store.num_videos):
+        if written > limit:
+            break
+        name = videos[video].replace('/', '_')
+        (folder / name).mkdir(parents=True)
+        labels[name] = {}
+        for track in store.tracks(video):
+            boxes = labels[name].setdefault(f'{track:02d}', {})
+            for number in store.crops(track):
+                frame = f'{store.array("frame")[number]:06d}'
+                boxes[frame] = store.array('box_xyxy')[number].tolist()
+                cv2.imwrite(str(folder / name / f'{frame}.{track:02d}.x.jpg'), jpeg.EncodedImage(store.read(number)).pixels())
+                written += 1
+    (folder / 'annotations.json').write_text(json.dumps(labels))
+    return str(folder), str(folder / 'annotations.json')
+
+
+def benchmark_loader(args: argparse.Namespace, folder: Path) -> list:
+    """Pairs per second out of a DataLoader, ours and PySOT's, after the first batch."""
+    if args.store is None:
+        args.store = folder / 'store.lmdb'
+        pack(VIDSource(synthetic_root(folder)), args.store, workers=os.cpu_count())
+    store = CropStore(args.store)
+    print(f'{args.store}: {len(store)} crops of {store.settings["crop_size"]} pixels, '
+          f'{store.manifest["counts"]["crop_bytes"] / len(store) / 1000:.0f} kB each', file=sys.stderr)
+    crops, annotations = dump_crops(store, folder / 'pysot')
+    config = Config.fromfile(args.config).train_dataloader
+    batch = config.batch_size
+    pairs = batch * max(args.pairs // batch, 2)
+    config.dataset.update(store=str(args.store), pairs_per_epoch=pairs)
+    config.pin_memory = False
+    rows = []
+
+    def timed(loader: DataLoader) -> tuple:
+        iterator = iter(loader)
+        next(iterator)
+        start, count = time.perf_counter(), 0
+        for item in iterator:
+            count += len(item['search'])
+        return count, time.perf_counter() - start
+
+    def decode_only() -> tuple:
+        """The floor: JPEG decoding of just the pixels that each sample needs, in this process."""
+        dataset = DATASETS.build(config.dataset)
+        regions = []
+        original = jpeg.EncodedImage.region
+        jpeg.EncodedImage.region = lambda image, window: regions.append((image, window)) or original(image, window)
+        try:
+            for k in range(200):
+                dataset[k]
+        finally:
+            jpeg.EncodedImage.region = original
+        start = time.perf_counter()
+        for image, window in regions:
+            image.region(window)
+        return 200, time.perf_counter() - start
+
+    for workers in args.workers:
+        def ours(workers: int = workers) -> tuple:
+            loader = dict(config, num_workers=workers, persistent_workers=False)
+            return timed(Runner.build_dataloader(loader, seed=0))
+
+        def pysot(workers: int = workers) -> tuple:
+            return timed(DataLoader(PySOTPairs(crops, annotations, pairs), batch, num_workers=workers, drop_last=True))
+
+        ways = {"PySOT's way": pysot, 'ours': ours}
+        if workers == 1:
+            ways['decoding alone, as ours'] = decode_only
+        rows += table(f'loader, {workers} worker(s), batch {batch}, pairs/s', rounds(ways, args.rounds), "PySOT's way")
+    return rows
+
+
+def benchmark_pack(args: argparse.Namespace, folder: Path) -> list:
+    """Crops per second from frames and xml files to an LMDB, ours and the seed's."""
+    root = args.root or synthetic_root(folder)
+    source = VIDSource(root, args.split)
+    chosen = source.videos()[:args.videos]
+    source.videos = lambda: chosen
+    rows = []
+    for workers in args.workers:
+        def ours(workers: int = workers) -> tuple:
+            with tempfile.TemporaryDirectory(dir=folder) as out:
+                start = time.perf_counter()
+                manifest = pack(source, Path(out) / 'ours.lmdb', PackSettings(min_track_length=1), workers=workers)
+                return manifest['counts']['crops'], time.perf_counter() - start
+
+        def seed(workers: int = workers) -> tuple:
+            with tempfile.TemporaryDirectory(dir=folder) as out:
+                start = time.perf_counter()
+                number = seed_pack([str(source.images / video) for video in chosen], out, 511, workers)
+                return number, time.perf_counter() - start
+
+        ways = {"the seed's way": seed, 'ours': ours}
+        rows += table(f'pack, {workers} worker(s), {len(chosen)} videos, crops/s', rounds(ways, args.rounds), "the seed's way")
+    return rows
+
+
+def main(argv=None) -> None:
+    args = parse_args(argv)
+    cpu = next((line.split(':')[1].strip() for line in Path('/proc/cpuinfo').read_text().splitlines() if 'model name' in line),
+               platform.processor()) if os.path.exists('/proc/cpuinfo') else platform.processor()
+    machine = dict(cpu=cpu, cores=os.cpu_count(), python=platform.python_version(), torch=torch.__version__, opencv=cv2.__version__,
+                   numpy=np.__version__, lmdb=lmdb.__version__)
+    init_default_scope('siamrpnpp_plugin')
+    print(', '.join(f'{key} {value}' for key, value in machine.items()))
+    with tempfile.TemporaryDirectory(dir=args.work_dir) as folder, single_thread():
+        rows = dict(loader=benchmark_loader, pack=benchmark_pack)[args.subject](args, Path(folder))
+    if args.json:
+        args.json.write_text(json.dumps(dict(machine=machine, rows=rows), indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()

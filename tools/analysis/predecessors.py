@@ -1,0 +1,220 @@
+"""How the predecessors load and pack, written anew for `benchmark.py` to compare with. Nothing else uses it.
+
+PySOT (`pysot/datasets/`): one JPEG file per crop, decoded whole; colour in float64; anchor targets in NumPy; float32 tensors.
+The seed (`preprocessing/`): crops written as JPEG files, then read, encoded a second time and put into an LMDB.
+"""
+
+import functools
+import glob
+import hashlib
+import json
+import multiprocessing
+import os
+import pickle
+import xml.etree.ElementTree as ElementTree
+
+import cv2
+import lmdb
+import numpy as np
+from torch.utils.data import Dataset
+
+COLOR = np.array([[-.55919361, .98062831, -.41940627], [1.72091413, .19879334, -1.82968581],
+                  [4.64467907, 4.73710203, 4.88324118]], np.float32)
+
+
+def symmetric() -> float:
+    """U(-1, 1) of NumPy's global stream."""
+    return np.random.random() * 2 - 1
+
+
+class PySOTPairs(Dataset):
+    """Pairs as PySOT loads them.
+
+    Args:
+        root: Folder of `video/frame.track.x.jpg` files.
+        annotations: JSON file {video: {track: {frame: [xmin, ymin, xmax, ymax]}}}; each worker gets the whole of it.
+        length: Samples.
+    """
+
+    def __init__(self, root: str, annotations: str, length: int, frame_range: int = 100, negative: float = 0.2,
+                 blur: float = 0.2) -> None:
+        with open(annotations) as file:
+            self.labels = json.load(file)
+        self.root, self.length, self.frame_range, self.negative, self.blur = root, length, frame_range, negative, blur
+        self.frames = {video: {track: sorted(map(int, boxes)) for track, boxes in tracks.items()}
+                       for video, tracks in self.labels.items()}
+        self.videos = list(self.labels)
+        self.pick = np.random.permutation(np.resize(np.arange(len(self.videos)), length)).tolist()
+        self.anchors = self.all_anchors()
+
+    @staticmethod
+    def all_anchors() -> tuple:
+        """Corners and centre form, each (4, 5, 25, 25) float32."""
+        sizes = []
+        for ratio in (0.33, 0.5, 1, 2, 3):
+            width = int(np.sqrt(64 / ratio))
+            sizes.append((width * 8, int(width * ratio) * 8))
+        sizes = np.array(sizes, np.float32)[:, :, None, None]
+        grid = (np.arange(25) - 12) * 8 + 127
+        grid = grid.astype(np.float32)
+        cx, cy, w, h = np.broadcast_arrays(grid[None, None], grid[None, :, None], sizes[:, 0], sizes[:, 1])
+        return np.stack((cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)), np.stack((cx, cy, w, h))
+
+    def __len__(self) -> int:
+        return self.length
+
+    def image_and_box(self, video: str, track: str, frame: int) -> tuple:
+        path = os.path.join(self.root, video, f'{frame:06d}.{track}.x.jpg')
+        return path, self.labels[video][track][f'{frame:06d}']
+
+    def random_target(self, index: int) -> tuple:
+        video = self.videos[index]
+        track = np.random.choice(list(self.labels[video]))
+        return self.image_and_box(video, track, np.random.choice(self.frames[video][track]))
+
+    def positive_pair(self, index: int) -> tuple:
+        video = self.videos[index]
+        track = np.random.choice(list(self.labels[video]))
+        frames = self.frames[video][track]
+        template = np.random.randint(len(frames))
+        nearby = frames[max(template - self.frame_range, 0):template + self.frame_range + 1]
+        return self.image_and_box(video, track, frames[template]), self.image_and_box(video, track, np.random.choice(nearby))
+
+    @staticmethod
+    def box_in_crop(image: np.ndarray, box: list) -> tuple:
+        width, height = box[2] - box[0], box[3] - box[1]
+        scale = 127 / np.sqrt((width + (width + height) / 2) * (height + (width + height) / 2))
+        cx, cy = image.shape[1] // 2, image.shape[0] // 2
+        return cx - width * scale / 2, cy - height * scale / 2, cx + width * scale / 2, cy + height * scale / 2
+
+    def augment(self, image: np.ndarray, box: tuple, size: int, shift: float, scale: float, blur: float) -> tuple:
+        height, width = image.shape[:2]
+        scale_x, scale_y = 1 + symmetric() * scale, 1 + symmetric() * scale
+        half_x, half_y = (size - 1) * scale_x / 2, (size - 1) * scale_y / 2
+        cx, cy = width // 2 + symmetric() * shift, height // 2 + symmetric() * shift
+        x1, y1 = cx - half_x, cy - half_y
+        box = ((box[0] - x1) / scale_x, (box[1] - y1) / scale_y, (box[2] - x1) / scale_x, (box[3] - y1) / scale_y)
+        a, b = (size - 1) / (2 * half_x), (size - 1) / (2 * half_y)
+        image = cv2.warpAffine(image, np.array([[a, 0, -a * x1], [0, b, -b * y1]]), (size, size), borderMode=cv2.BORDER_CONSTANT)
+        image = image - (COLOR @ np.random.randn(3, 1))[::-1].reshape(3)
+        if blur > np.random.random():
+            length = np.random.choice(np.arange(5, 46, 2))
+            share, kernel = np.random.random(), np.zeros((length, length))
+            kernel[:, length // 2] += share / length
+            kernel[length // 2] += (1 - share) / length
+            image = cv2.filter2D(image, -1, kernel)
+        return image, box
+
+    def targets(self, box: tuple, negative: bool) -> tuple:
+        corners, centers = self.anchors
+        labels = -np.ones((5, 25, 25), np.int64)
+        delta, weight = np.zeros((4, 5, 25, 25), np.float32), np.zeros((5, 25, 25), np.float32)
+        cx, cy, w, h = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, box[2] - box[0], box[3] - box[1]
+
+        def keep(position: tuple, number: int) -> tuple:
+            if len(position[0]) <= number:
+                return position
+            chosen = np.random.permutation(len(position[0]))[:number]
+            return tuple(part[chosen] for part in position)
+
+        if negative:
+            column, row = (12 + int(np.ceil((value - 127) / 8 + .5)) for value in (cx, cy))
+            near = np.zeros_like(labels)
+            near[:, max(row - 3, 0):max(row + 4, 0), max(column - 3, 0):max(column + 4, 0)] = 1
+            labels[keep(np.where(near == 1), 16)] = 0
+            return labels, delta, weight, np.zeros_like(weight)
+        delta[0], delta[1] = (cx - centers[0]) / centers[2], (cy - centers[1]) / centers[3]
+        delta[2], delta[3] = np.log(w / centers[2]), np.log(h / centers[3])
+        width = np.maximum(np.minimum(corners[2], box[2]) - np.maximum(corners[0], box[0]), 0)
+        height = np.maximum(np.minimum(corners[3], box[3]) - np.maximum(corners[1], box[1]), 0)
+        overlap = width * height / (centers[2] * centers[3] + w * h - width * height)
+        positive = keep(np.where(overlap > .6), 16)
+        labels[positive], weight[positive] = 1, 1 / (len(positive[0]) + 1e-6)
+        labels[keep(np.where(overlap < .3), 48)] = 0
+        return labels, delta, weight, overlap
+
+    def __getitem__(self, index: int) -> dict:
+        video = self.pick[index]
+        negative = self.negative > np.random.random()
+        if negative:
+            template, search = self.random_target(video), self.random_target(np.random.randint(len(self.videos)))
+        else:
+            template, search = self.positive_pair(video)
+        template_image, search_image = cv2.imread(template[0]), cv2.imread(search[0])
+        template_box = self.box_in_crop(template_image, template[1])
+        search_box = self.box_in_crop(search_image, search[1])
+        template_image, _ = self.augment(template_image, template_box, 127, 4, .05, 0)
+        search_image, box = self.augment(search_image, search_box, 255, 64, .18, self.blur)
+        labels, delta, weight, _ = self.targets(box, negative)
+        return dict(template=template_image.transpose(2, 0, 1).astype(np.float32),
+                    search=search_image.transpose(2, 0, 1).astype(np.float32), label_cls=labels, label_loc=delta,
+                    label_loc_weight=weight, bbox=np.array(box))
+
+
+# --------------------------------------------------------------------------------------------------------------- the seed's packing
+
+def seed_crop(image: np.ndarray, cx: float, cy: float, size: int, side: float, mean: tuple) -> np.ndarray:
+    """A square of `side` pixels, padded by copying the whole frame into a larger one, resized."""
+    height, width = image.shape[:2]
+    xmin, ymin = cx - (side - 1) / 2, cy - (side - 1) / 2
+    xmax, ymax = xmin + side - 1, ymin + side - 1
+    left, top, right, bottom = (int(round(max(0., value))) for value in (-xmin, -ymin, xmax - width + 1, ymax - height + 1))
+    xmin, xmax, ymin, ymax = (int(round(value)) for value in (xmin + left, xmax + left, ymin + top, ymax + top))
+    if left or top or right or bottom:
+        padded = np.zeros((height + top + bottom, width + left + right, 3), np.uint8)
+        padded[top:top + height, left:left + width] = image
+        padded[:top, left:left + width] = mean
+        padded[top + height:, left:left + width] = mean
+        padded[:, :left] = mean
+        padded[:, left + width:] = mean
+        image = padded
+    return cv2.resize(image[ymin:ymax + 1, xmin:xmax + 1], (size, size))
+
+
+def seed_write_crops(output: str, crop_size: int, folder: str) -> tuple:
+    """First script: the crops of one video as JPEG files."""
+    cv2.setNumThreads(0)
+    save = os.path.join(output, os.path.basename(folder))
+    os.makedirs(save, exist_ok=True)
+    tracks = {}
+    for path in sorted(glob.glob(os.path.join(folder, '*.JPEG'))):
+        image = cv2.imread(path)
+        mean = tuple(map(int, image.mean(axis=(0, 1))))
+        root = ElementTree.parse(path.replace('Data', 'Annotations').replace('JPEG', 'xml')).getroot()
+        name = root.find('filename').text
+        for node in root.iter('object'):
+            corners = [int(node.find('bndbox').find(tag).text) for tag in ('xmin', 'ymin', 'xmax', 'ymax')]
+            track = int(node.find('trackid').text)
+            tracks.setdefault(track, []).append(name)
+            width, height = corners[2] - corners[0] + 1, corners[3] - corners[1] + 1
+            margin = (width + height) / 2
+            side = np.sqrt((width + margin) * (height + margin)) * crop_size / 127
+            crop = seed_crop(image, (corners[0] + corners[2]) / 2, (corners[1] + corners[3]) / 2, crop_size, side, mean)
+            cv2.imwrite(os.path.join(save, f'{name}.{track:02d}.x_{width:.2f}_{height:.2f}.jpg'), crop)
+    return os.path.basename(folder), tracks
+
+
+def seed_encode(folder: str) -> dict:
+    """Second script: the files of one video, decoded and encoded again."""
+    cv2.setNumThreads(0)
+    return {hashlib.md5(path.encode()).digest(): cv2.imencode('.jpg', cv2.imread(path))[1].tobytes()
+            for path in glob.glob(folder + '/*')}
+
+
+def seed_pack(videos: list, output: str, crop_size: int, workers: int) -> int:
+    """Both scripts one after the other; number of crops."""
+    crops = os.path.join(output, 'crops')
+    with multiprocessing.Pool(workers) as pool:
+        metadata = list(pool.imap_unordered(functools.partial(seed_write_crops, crops, crop_size), videos))
+    with open(os.path.join(output, 'meta_data.pkl'), 'wb') as file:
+        pickle.dump(metadata, file)
+    env = lmdb.open(os.path.join(output, 'seed.lmdb'), map_size=int(200e9))
+    number = 0
+    with multiprocessing.Pool(workers) as pool:
+        for records in pool.imap_unordered(seed_encode, glob.glob(crops + '/*')):
+            with env.begin(write=True) as txn:
+                for key, value in records.items():
+                    txn.put(key, value)
+            number += len(records)
+    env.close()
+    return number
