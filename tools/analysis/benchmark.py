@@ -27,13 +27,13 @@ from mmengine import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from predecessors import PySOTPairs, seed_pack
-from siamrpnpp_plugin.datasets.synthetic import write_synthetic_vid
 from torch.utils.data import DataLoader
 
 from siamrpnpp_plugin.datasets import CropStore, jpeg
 from siamrpnpp_plugin.datasets.cropping import PackSettings
 from siamrpnpp_plugin.datasets.packing import pack
 from siamrpnpp_plugin.datasets.sources import VIDSource
+from siamrpnpp_plugin.datasets.synthetic import write_synthetic_vid
 from siamrpnpp_plugin.registry import DATASETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,7 +92,7 @@ def single_thread():
 def synthetic_root(folder: Path) -> Path:
     """Four videos of 1280x720, as ILSVRC2015 VID has them."""
     print('making synthetic videos of 1280x720 ...', file=sys.stderr)
-    write_synthetic_vid(folder / 'synthetic', videos=4, frames=40, size=(1280, 720), seed=0)
+    list(write_synthetic_vid(folder / 'synthetic', videos=4, frames=40, size=(1280, 720), seed=0, workers=os.cpu_count()))
     return folder / 'synthetic'
 
 
@@ -201,8 +201,8 @@ def main(argv=None) -> None:
     args = parse_args(argv)
     cpu = next((line.split(':')[1].strip() for line in Path('/proc/cpuinfo').read_text().splitlines() if 'model name' in line),
                platform.processor()) if os.path.exists('/proc/cpuinfo') else platform.processor()
-    machine = dict(cpu=cpu, cores=os.cpu_count(), python=platform.python_version(), torch=torch.__version__, opencv=cv2.__version__,
-                   numpy=np.__version__, lmdb=lmdb.__version__)
+    machine = dict(cpu=cpu, cores=os.cpu_count(), python=platform.python_version(), torch=torch.__version__,
+                   opencv=cv2.__version__, numpy=np.__version__, lmdb=lmdb.__version__)
     init_default_scope('siamrpnpp_plugin')
     print(', '.join(f'{key} {value}' for key, value in machine.items()))
     with tempfile.TemporaryDirectory(dir=args.work_dir) as folder, single_thread():

@@ -151,7 +151,7 @@ class PySOTPairs(Dataset):
                     label_loc_weight=weight, bbox=np.array(box))
 
 
-# --------------------------------------------------------------------------------------------------------------- the seed's packing
+# ------------------------------------------------------------------------------------------------------------- the seed's packing
 
 def seed_crop(image: np.ndarray, cx: float, cy: float, size: int, side: float, mean: tuple) -> np.ndarray:
     """A square of `side` pixels, padded by copying the whole frame into a larger one, resized."""
