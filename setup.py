@@ -26,6 +26,7 @@ setup(
     extras_require={
         'torch': requirements('torch'),
         'lite': requirements('lite'),
+        'fast': requirements('fast'),
         'tests': requirements('tests'),
     },
 )

@@ -44,7 +44,7 @@ if ! (cd / && "$python" -c "$is_ours" "$OLDPWD") 2>/dev/null || [ "$(cat "$stamp
         pip_install -r requirements/lite.txt || die 'could not install mmcv-lite'
     fi
     echo "   siamrpnpp_plugin and what it needs"
-    pip_install -e ".${EXTRAS:+[$EXTRAS]}" || die 'could not install siamrpnpp_plugin'
+    pip_install -e ".[fast${EXTRAS:+,$EXTRAS}]" || die 'could not install siamrpnpp_plugin'
     if ! "$python" -c 'import cv2' 2>/dev/null; then  # OpenCV's desktop build needs libGL, which a bare server lacks
         echo "   OpenCV without a desktop"
         pip_install --force-reinstall --no-deps opencv-python-headless && "$python" -c 'import cv2' \

@@ -1,17 +1,18 @@
 """Which template and which search image make sample k: a pure function of (seed, k)."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional, Union
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset, default_collate, get_worker_info
+from torch.utils.data import Dataset
 
 from ..ops.random import hash_of, permute
-from ..registry import DATASETS, FUNCTIONS, TRANSFORMS
+from ..registry import DATASETS, TRANSFORMS
 from .crop_store import CropStore, StoreError
+from .jpeg import JPEGError
+from .pair_batch import PairBatch, PairSamples
 from .transforms import View, stored_view
 
 
@@ -74,7 +75,7 @@ class LMDBPairDataset(Dataset):
         entries = [store] if isinstance(store, (str, dict)) or not isinstance(store, Sequence) else store
         self._shares = self._mix([entry if isinstance(entry, dict) else dict(path=entry) for entry in entries],
                                  dict(frame_range=frame_range, same_frame=same_frame))
-        self._ends = np.cumsum([share.slots for share in self._shares])
+        self._ends = np.cumsum([share.slots for share in self._shares]).tolist()
         tracks = {share.store.path: share.store.num_tracks for share in self._shares}
         if negative_share > 0 and sum(tracks.values()) < 2:
             raise ValueError(f'negative pairs need two tracks, {list(tracks)} has only one: set negative_share=0')
@@ -125,47 +126,48 @@ class LMDBPairDataset(Dataset):
         return np.random.Generator(np.random.Philox(key=[self.seed or 0, k]))
 
     def _choose(self, k: int, rng: np.random.Generator) -> Pair:
-        seed = self.seed or 0
-        sample_seed = int(rng.integers(2**63))
-        is_positive = bool(rng.random() >= self.negative_share)
-        turn, slot = divmod(k, int(self._ends[-1]))
-        slot = permute(slot, int(self._ends[-1]), hash_of(seed, turn))
-        number = int(np.searchsorted(self._ends, slot, side='right'))
+        seed, turn_length = self.seed or 0, self._ends[-1]
+        draws = rng.random(4).tolist()
+        turn, slot = divmod(k, turn_length)
+        slot = permute(slot, turn_length, hash_of(seed, turn))
+        number = bisect_right(self._ends, slot)
         share = self._shares[number]
         cycle, video = divmod(slot - share.start, share.num_videos)
         video = permute(video, share.num_videos, hash_of(seed, turn, number, cycle))
-        track, template = self._any_crop(share.store, video, rng)
+        track, template = self._any_crop(share.store, video, draws[0], draws[1])
+        is_positive = draws[2] >= self.negative_share
         if is_positive:
-            search = (number, self._near_crop(share, track, template, rng))
+            search = (number, self._near_crop(share, track, template, draws[3]))
         else:
             while True:
-                other = int(rng.integers(len(self._shares)))
+                draws = rng.random(4).tolist()
+                other = int(draws[0] * len(self._shares))
                 store = self._shares[other].store
-                other_track, crop = self._any_crop(store, int(rng.integers(store.num_videos)), rng)
+                other_track, crop = self._any_crop(store, int(draws[1] * store.num_videos), draws[2], draws[3])
                 if (store.path, other_track) != (share.store.path, track):
                     break
             search = (other, crop)
-        return Pair((number, template), search, is_positive, sample_seed)
+        return Pair((number, template), search, is_positive, hash_of(seed, k) >> 1)
 
     @staticmethod
-    def _any_crop(store: CropStore, video: int, rng: np.random.Generator) -> tuple[int, int]:
-        """A random track of a video and a random crop of it."""
+    def _any_crop(store: CropStore, video: int, draw_track: float, draw_crop: float) -> tuple[int, int]:
+        """A track of a video and a crop of it; draws are in [0, 1)."""
         tracks = store.tracks(video)
-        track = tracks[int(rng.integers(len(tracks)))]
+        track = tracks[int(draw_track * len(tracks))]
         crops = store.crops(track)
-        return track, crops[int(rng.integers(len(crops)))]
+        return track, crops[int(draw_crop * len(crops))]
 
     @staticmethod
-    def _near_crop(share: _Share, track: int, template: int, rng: np.random.Generator) -> int:
-        """A random crop of the track at most `frame_range` frames from the template."""
+    def _near_crop(share: _Share, track: int, template: int, draw: float) -> int:
+        """A crop of the track at most `frame_range` frames from the template; the draw is in [0, 1)."""
         crops = share.store.crops(track)
-        frames = share.store.array('frame')[crops.start:crops.stop].astype(np.int64)
-        middle = frames[template - crops.start]
+        frames = share.store.array('frame')[crops.start:crops.stop]
+        middle = int(frames[template - crops.start])
         first = int(np.searchsorted(frames, middle - share.frame_range, side='left')) + crops.start
         last = int(np.searchsorted(frames, middle + share.frame_range, side='right')) - 1 + crops.start
         if share.same_frame or first == last:
-            return int(rng.integers(first, last + 1))
-        crop = int(rng.integers(first, last))
+            return first + int(draw * (last - first + 1))
+        crop = first + int(draw * (last - first))
         return crop + (crop >= template)
 
     def __getitem__(self, k: int) -> dict:
@@ -173,14 +175,36 @@ class LMDBPairDataset(Dataset):
 
         Returns:
             `template` (3, 127, 127) and `search` (3, 255, 255) uint8 BGR (the sizes are the pipeline's), `box_xyxy` (4,) float32
-            in the search image, counted from the middle of the first pixel as the anchors are, `is_positive` bool, `sample_seed`
-            int for the random choice of anchors, and `sample`, which is k.
+            in the search image, counted from the middle of the first pixel as the anchors are, `is_positive` () bool,
+            `sample_seed` () int64 for the random choice of anchors, and `sample` () int64, which is k.
 
         Raises:
             IndexError: If k is negative.
             StoreError: If a crop is missing or damaged.
+            ValueError: If the pipeline does not cut the images.
         """
-        k = int(k)
+        return self.__getitems__([k])[0]
+
+    def __getitems__(self, ks: Sequence[int]) -> PairSamples:
+        """Several samples, for a DataLoader: each image is written once, to its place in the batch."""
+        batch = None
+        for index, k in enumerate(ks):
+            pair, views = self._load(int(k))
+            images = {key: view.image for key, view in views.items()}
+            if batch is None:
+                batch = PairBatch(len(ks), images['template'].shape[:2], images['search'].shape[:2])
+                arrays = {key: value.numpy() for key, value in batch.items()}
+            for key, image in images.items():
+                if image.shape[:2] != arrays[key].shape[2:]:
+                    raise ValueError(f'{key} images of a batch must have one size: {image.shape[:2]}, {arrays[key].shape[2:]}')
+                cv2.split(image, list(arrays[key][index]))
+            arrays['box_xyxy'][index] = views['search'].box_xyxy - 0.5  # anchors count from the middle of the first pixel
+            for key, value in (('is_positive', pair.is_positive), ('sample_seed', pair.sample_seed), ('sample', k)):
+                arrays[key][index] = value
+        return PairSamples(batch)
+
+    def _load(self, k: int) -> tuple[Pair, dict[str, View]]:
+        """What sample k shows, and its views after the pipeline."""
         if k < 0:
             raise IndexError(f'samples are numbered from 0, got {k}')
         rng = self._generator(k)
@@ -189,20 +213,19 @@ class LMDBPairDataset(Dataset):
         try:
             for transform in self.pipeline:
                 views = transform(views, rng)
-        except ValueError as error:
+        except JPEGError as error:
             crops = ' or '.join(self._shares[number].store.describe(crop) for number, crop in (pair.template, pair.search))
             raise StoreError(f'{error}: {crops}; check the store with tools/inspect_dataset.py') from error
-        box = views['search'].box_xyxy - 0.5  # from pixel corners to pixel middles, in which the anchors are centred
-        return dict(template=_channels_first(views['template'].image), search=_channels_first(views['search'].image),
-                    box_xyxy=torch.from_numpy(box.astype(np.float32)), is_positive=pair.is_positive, sample_seed=pair.sample_seed,
-                    sample=k)
+        if not all(isinstance(view.image, np.ndarray) for view in views.values()):
+            raise ValueError('the pipeline must cut template and search image, with ShiftScaleCrop')
+        return pair, views
 
     def _view(self, number: int, crop: int) -> View:
         store = self._shares[number].store
         data = store.read(crop)
         try:
             return stored_view(data, store.target_size(crop))
-        except ValueError as error:
+        except JPEGError as error:
             raise StoreError(f'{error}: {store.describe(crop)}; check the store with tools/inspect_dataset.py') from error
 
     def describe(self, k: int) -> str:
@@ -210,41 +233,3 @@ class LMDBPairDataset(Dataset):
         pair = self.choose(k)
         template, search = (self._shares[number].store.describe(crop) for number, crop in (pair.template, pair.search))
         return f'sample {k}, {"positive" if pair.is_positive else "negative"}: template {template}, search {search}'
-
-
-def _channels_first(image: np.ndarray) -> Tensor:
-    """(H, W, 3) -> (3, H, W), a view."""
-    if not isinstance(image, np.ndarray):
-        raise ValueError('the pipeline must cut template and search image, with ShiftScaleCrop')
-    return torch.from_numpy(image).permute(2, 0, 1)
-
-
-@FUNCTIONS.register_module()
-def collate_pairs(samples: Sequence[dict]) -> dict:
-    """A batch of samples: as torch's `default_collate`, with less copying.
-
-    The samples' images are views with interleaved channels. Here they are written as planes, once, to where the batch lies; in a
-    worker that is the memory shared with the main process.
-
-    Args:
-        samples: Dicts from `LMDBPairDataset`.
-
-    Returns:
-        dict of `template` and `search` (B, 3, H, W) uint8 and of the other entries, collated by torch.
-
-    Raises:
-        ValueError: If images of one kind differ in size.
-    """
-    batch = {key: default_collate([sample[key] for sample in samples]) for key in samples[0] if key not in ('template', 'search')}
-    for key in ('template', 'search'):
-        images = [sample[key] for sample in samples]
-        if any(image.shape != images[0].shape for image in images):
-            raise ValueError(f'{key} images of one batch differ in size: {sorted({tuple(image.shape) for image in images})}')
-        shape, first = (len(images), *images[0].shape), images[0]
-        planes = torch.empty(shape, dtype=torch.uint8)
-        if get_worker_info() is not None:  # as default_collate does
-            planes = first.new(first._typed_storage()._new_shared(planes.numel(), device=first.device)).resize_(shape)
-        for image, target in zip(images, planes.numpy()):
-            cv2.split(image.permute(1, 2, 0).numpy(), list(target))
-        batch[key] = planes
-    return batch

@@ -185,7 +185,7 @@ def stored_view(data: bytes, target_size: np.ndarray) -> View:
         target_size: (2,) width and height of the target in pixels of the crop.
 
     Raises:
-        ValueError: If it is no JPEG.
+        JPEGError: If it is no JPEG.
     """
     image = EncodedImage(data)
     center = np.array([image.width, image.height]) / 2

@@ -1,5 +1,7 @@
 """Random numbers that depend on the sample only, not on its place in a batch, a rank or a worker."""
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -45,14 +47,19 @@ def permute(index: int, count: int, seed: int) -> int:
     if not 0 <= index < count:
         raise ValueError(f'index must be in [0, {count}), got {index}')
     half = max((count - 1).bit_length() + 1, 2) // 2
-    mask = (1 << half) - 1
+    mask, keys = (1 << half) - 1, _round_keys(seed)
     while True:
         left, right = index >> half, index & mask
-        for step in range(4):
-            left, right = right, left ^ (_mix_int(_mix_int(seed * 4 + step) + right) & mask)
+        for key in keys:
+            left, right = right, left ^ (_mix_int(key + right) & mask)
         index = left << half | right
         if index < count:
             return index
+
+
+@functools.lru_cache(maxsize=64)
+def _round_keys(seed: int) -> tuple:
+    return tuple(_mix_int(seed * 4 + step) for step in range(4))
 
 
 def _mix_int(value: int) -> int:

@@ -172,12 +172,22 @@ def benchmark_loader(args: argparse.Namespace, folder: Path) -> list:
     return rows
 
 
+class FirstVideos(VIDSource):
+    """The first videos of a data set."""
+
+    def __init__(self, root: Path, split: str, count: int) -> None:
+        super().__init__(root, split)
+        self.count = count
+
+    def videos(self) -> list:
+        return super().videos()[:self.count]
+
+
 def benchmark_pack(args: argparse.Namespace, folder: Path) -> list:
     """Crops per second from frames and xml files to an LMDB, ours and the seed's."""
     root = args.root or synthetic_root(folder)
-    source = VIDSource(root, args.split)
-    chosen = source.videos()[:args.videos]
-    source.videos = lambda: chosen
+    source = FirstVideos(root, args.split, args.videos)
+    chosen = source.videos()
     rows = []
     for workers in args.workers:
         def ours(workers: int = workers) -> tuple:
