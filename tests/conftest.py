@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +11,9 @@ import torch
 from mmengine.logging import MMLogger
 
 import siamrpnpp_plugin.models  # noqa: F401  registers the network
+from siamrpnpp_plugin.datasets.packing import pack
+from siamrpnpp_plugin.datasets.sources import VIDSource
+from siamrpnpp_plugin.datasets.synthetic import write_synthetic_vid
 from siamrpnpp_plugin.registry import MODELS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +45,7 @@ def load_tool(path: str) -> ModuleType:
     """A script of `tools/` as a module."""
     spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / 'tools' / path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # what it defines can be pickled for worker processes
     spec.loader.exec_module(module)
     return module
 
@@ -48,6 +53,22 @@ def load_tool(path: str) -> ModuleType:
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def vid_root(tmp_path_factory):
+    """Six small synthetic videos as ILSVRC2015 VID. Do not write into it."""
+    root = tmp_path_factory.mktemp('vid') / 'ILSVRC2015'
+    list(write_synthetic_vid(root, videos=6, frames=16, size=(160, 120), seed=3))
+    return root
+
+
+@pytest.fixture(scope='session')
+def store(vid_root, tmp_path_factory):
+    """Path of their store, crops of 511 pixels. Do not write into it."""
+    path = tmp_path_factory.mktemp('store') / 'vid.lmdb'
+    pack(VIDSource(vid_root), path, workers=0)
+    return str(path)
 
 
 @pytest.fixture

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from mmengine.registry import Registry
 
 PACKAGE = ROOT / 'siamrpnpp_plugin'
 ROOMS = ('models', 'datasets', 'tracking', 'evaluation', 'engine')
 ALLOWED = {'__init__': set(), 'safe_checkpoints': set(), 'registry': {'safe_checkpoints'}, 'ops': {'ops'},
-           **{room: {room, 'ops', 'registry'} for room in ROOMS}, 'apis': {*ROOMS, 'ops', 'registry'}}
+           **{room: {room, 'ops', 'registry'} for room in ROOMS}, 'visualization': {'ops', 'registry'},
+           'apis': {*ROOMS, 'ops', 'registry'}}
 
 
 def imports_of(path: Path, source: str = None) -> set:
@@ -56,8 +58,11 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_registered_names_are_unique_and_every_class_is_exported():
+    import siamrpnpp_plugin.datasets as datasets
+    import siamrpnpp_plugin.engine as engine
     import siamrpnpp_plugin.models as models
-    from siamrpnpp_plugin.registry import MODELS, TASK_UTILS
-    registered = [*MODELS.module_dict, *TASK_UTILS.module_dict]
-    assert len(registered) == len(set(registered)) > 10
-    assert set(registered) <= set(models.__all__)
+    import siamrpnpp_plugin.registry as registry
+    registered = [name for child in vars(registry).values() if isinstance(child, Registry) and child.scope == registry.SCOPE
+                  for name in child.module_dict]
+    assert len(registered) == len(set(registered)) > 20
+    assert set(registered) <= {*models.__all__, *datasets.__all__, *engine.__all__}
