@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from conftest import ROOT, pair_batch
+from conftest import ROOT, pair_batch, small_model_config
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 
 from siamrpnpp_plugin.registry import MODELS
 
@@ -59,3 +60,15 @@ def test_a_child_config_swaps_the_backbone_in_two_lines(tmp_path):
     assert type(model.backbone).__name__ == 'MobileNetV2'
     cls_score, _ = model(torch.rand(1, 3, 127, 127), torch.rand(1, 3, 255, 255))
     assert cls_score.shape == (1, 10, 25, 25)
+
+
+def test_the_main_configs_loader_feeds_a_model(store):
+    config = Config.fromfile(ROOT / 'configs' / 'siamrpnpp_r50_vid.py')
+    init_default_scope(config.default_scope)
+    config.train_dataloader.update(batch_size=4, num_workers=1)
+    config.train_dataloader.dataset.update(store=store, pairs_per_epoch=8)
+    loader = Runner.build_dataloader(config.train_dataloader, seed=0)
+    model = MODELS.build(small_model_config())
+    losses = [model(**model.data_preprocessor(batch), mode='loss') for batch in loader]
+    assert len(losses) == 2
+    assert all(torch.isfinite(value) for batch in losses for value in batch.values())

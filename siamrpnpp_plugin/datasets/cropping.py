@@ -143,7 +143,12 @@ def _read_image(path: str) -> tuple[Optional[np.ndarray], str]:
         data = Path(path).read_bytes()
     except FileNotFoundError:
         return None, 'missing image'
+    except OSError:
+        return None, 'unreadable image'
     if data[:2] == b'\xff\xd8' and not is_complete_jpeg(data):
         return None, 'truncated image'
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error:  # a header that claims an impossible size
+        image = None
     return (image, '') if image is not None else (None, 'corrupt image')

@@ -121,6 +121,8 @@ def merge(paths: list, path: str, overwrite: bool = False,
     numbers, count = [store.manifest['shard'][0] for store in stores], first['shard'][1]
     if numbers != list(range(count)) or any(store.manifest['shard'][1] != count for store in stores):
         raise PackError(f'merging needs shards 0 ... {count - 1} of {count}, once each; got {numbers}')
+    if os.path.realpath(path) in {os.path.realpath(store.path) for store in stores}:
+        raise PackError(f'{path} is one of the shards: choose another name for the merged store')
     identity = dict(source=first['source'], settings=first['settings'], shard=[0, 1])
     total = sum(max(store.num_videos, 1) for store in stores)
 
@@ -177,34 +179,17 @@ def _write_store(path: Path, identity: dict, videos: Callable, total: int, stric
             if manifest is not None:
                 if any(manifest[key] != identity[key] for key in ('source', 'settings', 'shard')):
                     raise PackError(f'{path} is a finished store of other data or settings: choose another name, or --overwrite')
+                skipped = sum(manifest['counts']['skipped'].values())
+                if strict and skipped:
+                    raise PackError(f'--strict: {path} is finished and lacks what its skipped.tsv names ({skipped} entries): '
+                                    'mend the data and pack anew with --overwrite')
                 progress(total, total, manifest['counts']['crops'], manifest['counts']['crop_bytes'])
                 return _report(path, manifest)
-        (path / 'parts').mkdir(exist_ok=True)
-        writer = StoreWriter(path, identity)
-        generator = videos(writer, lock_file)
         try:
-            crops, size, written = writer.num_crops, 0, writer.done
-            progress(writer.done, total, crops, size)
-            for video in generator:
-                if strict and video.skips:
-                    skip = video.skips[0]
-                    raise PackError(f'--strict: {video.name}: {skip.reason}: {skip.where}'
-                                    + (f' (and {len(video.skips) - 1} more)' if len(video.skips) > 1 else ''))
-                crops, size = crops + len(video.rows), size + int(video.rows['length'].sum())
-                if writer.add(video):
-                    _remove_parts(path / 'parts', written, writer.done)
-                    written = writer.done
-                progress(writer.done + len(writer.pending), total, crops, size)
-            writer.commit()
-            if strict:
-                for video in writer.videos():
-                    if video.skips:
-                        raise PackError(f'--strict: {video.name}: {video.skips[0].reason}: {video.skips[0].where}')
-            if not writer.num_crops:
-                reasons = Counter(skip.reason for video in writer.videos() for skip in video.skips)
-                raise PackError(f'nothing to pack, everything was skipped: {dict(reasons)}')
-            identity.pop('merge', None)
-            manifest = writer.finish(identity)
+            (path / 'parts').mkdir(exist_ok=True)
+            manifest = _take_videos(StoreWriter(path, identity), identity, videos, lock_file, total, strict, progress)
+            shutil.rmtree(path / 'parts', ignore_errors=True)
+            return _report(path, manifest)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
@@ -213,11 +198,41 @@ def _write_store(path: Path, identity: dict, videos: Callable, total: int, stric
         except BrokenProcessPool as error:
             raise PackError('a worker process was killed, perhaps for want of memory: run the same command again, with fewer '
                             'workers; it goes on where it stopped') from error
-        finally:
-            generator.close()
-            writer.close()
-        shutil.rmtree(path / 'parts', ignore_errors=True)
-        return _report(path, manifest)
+
+
+def _take_videos(writer: StoreWriter, identity: dict, videos: Callable, lock_file: int, total: int, strict: bool,
+                 progress: Callable) -> dict:
+    """Commit all videos and finish the index."""
+    generator = videos(writer, lock_file)
+    try:
+        crops, size, written = writer.num_crops, 0, writer.done
+        progress(writer.done, total, crops, size)
+        for video in generator:
+            if strict:
+                _refuse_skips(video)
+            crops, size = crops + len(video.rows), size + int(video.rows['length'].sum())
+            if writer.add(video):
+                _remove_parts(writer.path / 'parts', written, writer.done)
+                written = writer.done
+            progress(writer.done + len(writer.pending), total, crops, size)
+        writer.commit()
+        if strict:
+            for video in writer.videos():
+                _refuse_skips(video)
+        if not writer.num_crops and identity['shard'][1] == 1:
+            reasons = Counter(skip.reason for video in writer.videos() for skip in video.skips)
+            raise PackError(f'nothing to pack, everything was skipped: {dict(reasons)}')
+        return writer.finish({key: value for key, value in identity.items() if key != 'merge'})
+    finally:
+        generator.close()
+        writer.close()
+
+
+def _refuse_skips(video: Video) -> None:
+    if video.skips:
+        skip = video.skips[0]
+        raise PackError(f'--strict: {video.name}: {skip.reason}: {skip.where}'
+                        + (f' (and {len(video.skips) - 1} more)' if len(video.skips) > 1 else ''))
 
 
 def _cropped(source: Any, videos: list, settings: PackSettings, folder: Path, first: int, workers: int,

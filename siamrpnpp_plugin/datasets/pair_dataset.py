@@ -84,7 +84,7 @@ class LMDBPairDataset(Dataset):
         """The stores with their slots in a pass."""
         if not entries:
             raise ValueError('store names no store')
-        stores, slots = [], []
+        stores = []
         for entry in entries:
             unknown = entry.keys() - {'path', 'repeats', 'weight', 'frame_range', 'same_frame'}
             if unknown or 'path' not in entry:
@@ -96,7 +96,11 @@ class LMDBPairDataset(Dataset):
             if entry.get('frame_range', defaults['frame_range']) < 0:
                 raise ValueError(f'frame_range must not be negative, got {entry.get("frame_range", defaults["frame_range"])}')
             stores.append(CropStore(entry['path']))
-            slots.append(max(round(stores[-1].num_videos * entry.get('repeats', 1)), 1))
+        empty = [store.path for store in stores if not len(store)]  # a shard may have nothing usable
+        if len(empty) == len(stores) or empty and 'weight' in entries[0]:
+            raise StoreError(f'no crops in {", ".join(empty)}')
+        stores, entries = zip(*((store, entry) for store, entry in zip(stores, entries) if len(store)))
+        slots = [max(round(store.num_videos * entry.get('repeats', 1)), 1) for store, entry in zip(stores, entries)]
         if 'weight' in entries[0]:
             ends = np.rint(np.cumsum([entry['weight'] for entry in entries]) / sum(entry['weight'] for entry in entries)
                            * self.pairs_per_epoch).astype(int)

@@ -60,7 +60,7 @@ def has_area(box_xyxy: Sequence[float]) -> bool:
 
 def natural_order(name: str) -> list:
     """Sort key in which frame 9 comes before frame 10."""
-    return [(1, int(part), '') if part.isdigit() else (0, 0, part) for part in re.split(r'(\d+)', name) if part]
+    return [(0, int(part), '') if part.isdigit() else (1, 0, part) for part in re.split(r'(\d+)', name) if part]
 
 
 def image_files(folder: Path) -> list:
@@ -116,7 +116,7 @@ class VIDSource:
                 continue
             try:
                 frame, size, objects = int(stem), *self._parse(annotations[stem])
-            except (ElementTree.ParseError, ValueError, OSError) as error:
+            except (ElementTree.ParseError, ValueError, OverflowError, LookupError, OSError) as error:
                 skips.append(Skip('malformed annotation', f'{where}: {error}'))
                 continue
             seen = set()

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import json
+import mmap
 import os
 import time
 import zlib
@@ -38,12 +39,35 @@ class StoreWriter:
 
     def __init__(self, path: Path, identity: dict) -> None:
         self.path = path
+        with suppress(FileNotFoundError):
+            if (path / 'data.mdb').stat().st_size < 2 * mmap.PAGESIZE:  # a disk that was full from the start
+                (path / 'data.mdb').unlink()
         try:
             self.env = lmdb.open(str(path), lock=False, max_dbs=3, map_size=1 << 28)
         except lmdb.Error as error:
+            self._raise_if_full(error)
             raise PackError(f'{path} cannot be written: {error}') from error
+        try:
+            self._begin(identity)
+        except BaseException:
+            self.env.close()
+            raise
+        self.pending: list[tuple[int, Video]] = []
+        self.since = time.monotonic()
+
+    def _begin(self, identity: dict) -> None:
+        """Find what is there, or write down what this store will be."""
+        path = self.path
         check_length(self.env, str(path))
-        self.crops, self.index, self.progress = (self.env.open_db(name) for name in (b'crops', b'index', b'progress'))
+        with self.env.begin() as txn:
+            names = [bytes(name) for name, _ in txn.cursor()]
+        if names and b'crops' not in names:
+            raise PackError(f'{path} is an LMDB, but not a crop store: choose another name')
+        try:
+            self.crops, self.index, self.progress = (self.env.open_db(name) for name in (b'crops', b'index', b'progress'))
+        except lmdb.Error as error:
+            self._raise_if_full(error)
+            raise
         with self.env.begin() as txn:
             stored = txn.get(b'identity', db=self.progress)
             self.done = txn.stat(self.progress)['entries'] - (stored is not None)
@@ -52,10 +76,9 @@ class StoreWriter:
             self._write(lambda txn: txn.put(b'identity', json.dumps(identity).encode(), db=self.progress))
         elif json.loads(stored) != identity:
             before = json.loads(stored)
-            changed = [f'{key} {before.get(key)} -> {identity[key]}' for key in identity if before.get(key) != identity[key]]
+            changed = [f'{key} {before.get(key)} -> {identity.get(key)}' for key in {**before, **identity}
+                       if before.get(key) != identity.get(key)]
             raise PackError(f'{path} was begun with other settings or data ({"; ".join(changed)}): use them, or --overwrite')
-        self.pending: list[tuple[int, Video]] = []
-        self.since = time.monotonic()
 
     def add(self, video: Video) -> bool:
         """Take the next video; whether everything so far is committed now."""
@@ -93,9 +116,14 @@ class StoreWriter:
             except lmdb.MapFullError:
                 self.env.set_mapsize(2 * self.env.info()['map_size'])
             except lmdb.Error as error:
-                if 'No space left' in str(error):
-                    raise OSError(errno.ENOSPC, str(error), str(self.path)) from error
+                self._raise_if_full(error)
                 raise
+
+    def _raise_if_full(self, error: lmdb.Error) -> None:
+        """OSError with ENOSPC if that is what stopped LMDB; a write that got half through it calls an input/output error."""
+        disk = os.statvfs(self.path)
+        if 'No space left' in str(error) or disk.f_bavail * disk.f_frsize < 1 << 20:
+            raise OSError(errno.ENOSPC, str(error), str(self.path)) from error
 
     def videos(self) -> Iterator[Video]:
         """Headers of all committed videos."""
@@ -163,8 +191,11 @@ def lock_store(path: Path) -> Iterator[int]:
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PackError(f'{path} is being written by another process; wait for it, or stop it') from None
+            held = os.fstat(file).st_ino == (path / 'pack.lock').stat().st_ino
+        except (BlockingIOError, FileNotFoundError):
+            held = False
+        if not held:  # or the holder has just removed the file that we opened
+            raise PackError(f'{path} is being written by another process; wait for it, or stop it')
         yield file
         with suppress(FileNotFoundError):
             (path / 'pack.lock').unlink()

@@ -268,3 +268,17 @@ def test_the_runners_seed_reaches_the_dataset(store):
     fixed = dataset(store, seed=7)
     PairSampler(fixed, seed=123, rank=0, world_size=1)
     assert fixed.seed == 7
+
+
+def test_a_shard_without_crops_is_passed_over(store, vid_root, tmp_path):
+    """Of three shards of two videos one is empty."""
+    root = tmp_path / 'two'
+    list(write_synthetic_vid(root, videos=2, frames=4, size=(160, 120), seed=1))
+    parts = [str(tmp_path / f'{index}.lmdb') for index in range(3)]
+    for index, part in enumerate(parts):
+        pack(VIDSource(root), part, workers=0, shard=(index, 3))
+    assert sum(len(CropStore(part)) == 0 for part in parts) == 1
+    pairs = dataset([*parts, store])
+    assert {pair.search[0] for pair in map(pairs.choose, range(200))} == {0, 1, 2}  # those with crops
+    with pytest.raises(StoreError, match='no crops'):
+        dataset([part for part in parts if not len(CropStore(part))])
