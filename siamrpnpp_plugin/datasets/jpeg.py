@@ -88,7 +88,9 @@ class EncodedImage:
             self._segment = 8 * (sampling >> 4) * interval, 8 * (sampling & 15)  # width and height in pixels
         except (struct.error, AttributeError, UnboundLocalError):
             raise JPEGError(f'not a baseline JPEG ({len(data)} bytes)') from None
-        self._table = table if interval and components == 3 else None
+        self._table = table if interval and components == 3 and sampling >> 4 and sampling & 15 else None
+        if self._table is None and table is not None:
+            raise JPEGError(f'damaged JPEG: sampling {sampling:#x}, {components} components, restart interval {interval}')
 
     def region(self, window_xyxy: Sequence[float]) -> tuple[np.ndarray, tuple[int, int]]:
         """The pixels under a window, and some around it.

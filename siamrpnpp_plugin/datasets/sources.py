@@ -187,14 +187,15 @@ class FolderSource:
             raise ValueError(f'{root} is not a folder')
 
     def videos(self) -> list:
-        """Paths of all folders with a ground truth, or with images but none in or above them, relative to the root, sorted."""
+        """Paths of all folders with a ground truth, or with images and none in or above them, relative to the root, sorted."""
         found = []
 
         def walk(folder: Path) -> None:
             children = sorted(path for path in folder.iterdir() if path.is_dir())
-            if self._ground_truths(folder) or image_files(folder):
+            is_video = bool(self._ground_truths(folder))
+            if is_video or image_files(folder):  # images without a ground truth are read too, and reported
                 found.append(folder.relative_to(self.root).as_posix())
-            else:
+            if not is_video:
                 for child in children:
                     walk(child)
 
@@ -217,7 +218,7 @@ class FolderSource:
         for path in files:
             rows = _TrackRows()
             where = f'{video_name}/{path.name}'
-            lines = path.read_text(errors='replace').rstrip().splitlines()
+            lines = path.read_text(encoding='utf-8-sig', errors='replace').rstrip().splitlines()
             for index, line in enumerate(lines):
                 try:
                     box = self._parse(line)
@@ -235,6 +236,7 @@ class FolderSource:
             skips += [Skip('missing annotation', f'{where}: no line for {image.name}') for image in images[len(lines):]]
             if rows.rows:
                 name = re.fullmatch(r'groundtruth(?:_rect)?\.?(\d*)\.txt', path.name)[1] or '0'
+                name = path.stem if name in {track.name for track in tracks} else name
                 tracks.append(rows.track(video_name, name))
         return tracks, skips
 
@@ -242,7 +244,7 @@ class FolderSource:
     def _ground_truths(folder: Path) -> list:
         found = sorted(path for path in folder.glob('groundtruth*.txt')
                        if re.fullmatch(r'groundtruth(?:_rect)?(?:\.\d+)?\.txt', path.name))
-        return found[:1] if folder / 'groundtruth.txt' in found else found
+        return [folder / 'groundtruth.txt'] if folder / 'groundtruth.txt' in found else found
 
     def _parse(self, line: str) -> tuple:
         """Corners of the box of a line."""

@@ -60,7 +60,11 @@ class PairTransform:
         if rng.random() >= self.prob:
             return views
         params = self.draw(rng)
-        return {key: self.apply(view, params) if key in self.keys else view for key, view in views.items()}
+        return {key: self.apply(self._decoded(view), params) if key in self.keys else view for key, view in views.items()}
+
+    def _decoded(self, view: View) -> View:
+        """The view with pixels."""
+        return View(view.image.pixels(), view.box_xyxy) if isinstance(view.image, EncodedImage) else view
 
     def draw(self, rng: np.random.Generator) -> Any:
         """The random part of the change."""
@@ -94,6 +98,9 @@ class ShiftScaleCrop(PairTransform):
         if size < 1 or shift < 0 or not 0 <= scale < 1:
             raise ValueError(f'ShiftScaleCrop needs size >= 1, shift >= 0 and scale in [0, 1), got {size}, {shift}, {scale}')
         self.size, self.shift, self.scale = size, shift, scale
+
+    def _decoded(self, view: View) -> View:
+        return view  # `apply` decodes only the part that it needs
 
     def draw(self, rng: np.random.Generator) -> list:
         return rng.random(4).tolist()

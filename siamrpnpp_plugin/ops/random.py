@@ -72,7 +72,7 @@ def _mix_int(value: int) -> int:
 
 def hash_of(*values: int) -> int:
     """One seed in [0, 2 ** 64) of several integers."""
-    state = 0
+    state = 0x9e3779b97f4a7c15  # nothing up the sleeve: 2 ** 64 over the golden ratio
     for value in values:
         state = _mix_int(state * 0x9e3779b97f4a7c15 + value + 1)
     return state

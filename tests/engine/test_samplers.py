@@ -24,7 +24,7 @@ def batches(world_size: int, batch_size: int, count: int = 48, epoch: int = 0, p
         sampler.set_epoch(epoch)
         sampler.set_position(position)
     orders = [list(sampler) for sampler in samplers]
-    assert [len(order) for order in orders] == [len(sampler) for sampler in samplers]
+    assert {len(order) + position // world_size for order in orders} == {len(sampler) for sampler in samplers}
     steps = len(orders[0]) // batch_size
     return [sorted(k for order in orders for k in order[step * batch_size:(step + 1) * batch_size]) for step in range(steps)]
 
@@ -57,3 +57,12 @@ def test_positions_and_ranks_out_of_range_are_named():
         PairSampler(Numbers(4), rank=2, world_size=2)
     with pytest.raises(ValueError, match='position'):
         PairSampler(Numbers(4), rank=0, world_size=1).set_position(5)
+
+
+def test_an_epoch_may_end_with_the_last_whole_global_batch():
+    sampler = PairSampler(Numbers(10), rank=1, world_size=2)
+    sampler.trim(4)
+    sampler.set_epoch(1)
+    assert list(sampler) == [11, 13, 15, 17]  # the next epoch still starts at 20
+    with pytest.raises(ValueError, match='shorter'):
+        sampler.trim(11)
