@@ -1,2 +1,8 @@
-# The seed's architecture, for training on ILSVRC2015 VID.
-_base_ = ['_base_/siamrpnpp_r50.py', '_base_/vid_pairs.py', '_base_/runtime.py']
+# The seed's architecture, trained on ILSVRC2015 VID with PySOT's recipe.
+_base_ = ['_base_/siamrpnpp_r50.py', '_base_/vid_pairs.py', '_base_/schedule_pysot.py', '_base_/runtime.py']
+default_hooks = dict(checkpoint=dict(save_best='pair/success'))
+custom_hooks = [
+    dict(type='SafetyHook'),
+    dict(type='MonitorHook', interval=200, picture_interval=1000),
+    dict(type='BackboneScheduleHook', unfreeze_epoch=10),
+]

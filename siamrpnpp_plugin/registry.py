@@ -55,18 +55,20 @@ DATASETS = StrictRegistry('dataset', parent=mm.DATASETS, scope=SCOPE, locations=
 TRANSFORMS = StrictRegistry('transform', parent=mm.TRANSFORMS, scope=SCOPE, locations=_DATASETS_ROOM)
 FUNCTIONS = Registry('function', parent=mm.FUNCTIONS, scope=SCOPE, locations=_DATASETS_ROOM)
 
-DATA_SAMPLERS = StrictRegistry('data sampler', parent=mm.DATA_SAMPLERS, scope=SCOPE, locations=['siamrpnpp_plugin.engine'])
+_ENGINE_ROOM = ['siamrpnpp_plugin.engine']
+DATA_SAMPLERS = StrictRegistry('data sampler', parent=mm.DATA_SAMPLERS, scope=SCOPE, locations=_ENGINE_ROOM)
 
 EVALUATOR = Registry('evaluator', parent=mm.EVALUATOR, scope=SCOPE)
-HOOKS = Registry('hook', parent=mm.HOOKS, scope=SCOPE)
+HOOKS = StrictRegistry('hook', parent=mm.HOOKS, scope=SCOPE, locations=_ENGINE_ROOM)
 INFERENCERS = Registry('inferencer', parent=mm.INFERENCERS, scope=SCOPE)
 LOG_PROCESSORS = Registry('log_processor', parent=mm.LOG_PROCESSORS, scope=SCOPE)
-LOOPS = Registry('loop', parent=mm.LOOPS, scope=SCOPE)
-METRICS = Registry('metric', parent=mm.METRICS, scope=SCOPE)
+LOOPS = StrictRegistry('loop', parent=mm.LOOPS, scope=SCOPE, locations=_ENGINE_ROOM)
+METRICS = StrictRegistry('metric', parent=mm.METRICS, scope=SCOPE, locations=['siamrpnpp_plugin.evaluation'])
 MODEL_WRAPPERS = Registry('model_wrapper', parent=mm.MODEL_WRAPPERS, scope=SCOPE)
 OPTIMIZERS = Registry('optimizer', parent=mm.OPTIMIZERS, scope=SCOPE)
 OPTIM_WRAPPERS = Registry('optim_wrapper', parent=mm.OPTIM_WRAPPERS, scope=SCOPE)
-OPTIM_WRAPPER_CONSTRUCTORS = Registry('optimizer wrapper constructor', parent=mm.OPTIM_WRAPPER_CONSTRUCTORS, scope=SCOPE)
+OPTIM_WRAPPER_CONSTRUCTORS = StrictRegistry('optimizer wrapper constructor', parent=mm.OPTIM_WRAPPER_CONSTRUCTORS, scope=SCOPE,
+                                            locations=_ENGINE_ROOM)
 PARAM_SCHEDULERS = Registry('parameter scheduler', parent=mm.PARAM_SCHEDULERS, scope=SCOPE)
 RUNNERS = Registry('runner', parent=mm.RUNNERS, scope=SCOPE)
 RUNNER_CONSTRUCTORS = Registry('runner constructor', parent=mm.RUNNER_CONSTRUCTORS, scope=SCOPE)

@@ -28,6 +28,12 @@ def draw_text(image: np.ndarray, text: str, color: tuple = YELLOW) -> np.ndarray
     return image
 
 
+def heat_map(values: np.ndarray, size: int) -> np.ndarray:
+    """(H, W) numbers in [0, 1] as a (size, size, 3) uint8 BGR picture, dark blue for 0, red for 1."""
+    pixels = np.clip(np.nan_to_num(values) * 255, 0, 255).astype(np.uint8)
+    return cv2.applyColorMap(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_NEAREST), cv2.COLORMAP_JET)
+
+
 def image_grid(images: Sequence[np.ndarray], columns: int, gap: int = 2) -> np.ndarray:
     """Images row by row on one sheet, each in a cell of the largest one's size.
 

@@ -1,5 +1,11 @@
-"""What the Runner needs beside mmengine's own: samplers."""
+"""What the Runner needs beside mmengine's own: the training loop, the sampler, checkpoints and hooks."""
 
+from .checkpoint_files import newest_checkpoint
+from .checkpoint_hook import CheckpointError, ResumableCheckpointHook
+from .param_groups import MergedGroupsConstructor
 from .samplers import PairSampler
+from .train_loop import PairTrainLoop
+from .training_hooks import BackboneScheduleHook, MonitorHook, SafetyHook
 
-__all__ = ['PairSampler']
+__all__ = ['BackboneScheduleHook', 'CheckpointError', 'MergedGroupsConstructor', 'MonitorHook', 'PairSampler', 'PairTrainLoop',
+           'ResumableCheckpointHook', 'SafetyHook', 'newest_checkpoint']

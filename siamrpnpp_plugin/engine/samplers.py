@@ -22,6 +22,9 @@ class PairSampler(Sampler):
         seed: The Runner's; becomes the dataset's if that has None.
         rank: Of this process; None takes it from the process group.
         world_size: Number of processes, likewise.
+
+    Raises:
+        ValueError: If the rank is not in the world.
     """
 
     def __init__(self, dataset: Sized, seed: Optional[int] = None, rank: Optional[int] = None,
@@ -31,10 +34,27 @@ class PairSampler(Sampler):
         self.world_size = own_world_size if world_size is None else world_size
         if not 0 <= self.rank < self.world_size:
             raise ValueError(f'rank must be in [0, {self.world_size}), got {self.rank}')
-        self.pairs_per_epoch = len(dataset)
+        self.dataset = dataset
+        self.pairs_per_epoch = self.epoch_size = len(dataset)
         self.epoch = self.position = 0
-        if getattr(dataset, 'seed', 0) is None:
-            dataset.seed = sync_random_seed() if seed is None else seed
+        self._gives_seed = getattr(dataset, 'seed', 0) is None
+        if self._gives_seed:
+            self.set_seed(sync_random_seed() if seed is None else seed)
+
+    def set_seed(self, seed: int) -> None:
+        """Give the dataset another seed, if it has none of its own; before its loader starts workers."""
+        if self._gives_seed:
+            self.dataset.seed = seed
+
+    def trim(self, multiple: int) -> None:
+        """Leave out the last samples of every epoch that do not fill `multiple`.
+
+        Raises:
+            ValueError: If none are left.
+        """
+        self.epoch_size = self.pairs_per_epoch // multiple * multiple
+        if not self.epoch_size:
+            raise ValueError(f'an epoch of {self.pairs_per_epoch} samples is shorter than one batch of {multiple}')
 
     def set_epoch(self, epoch: int) -> None:
         """Go to the start of an epoch; mmengine's loop calls it."""
@@ -49,15 +69,15 @@ class PairSampler(Sampler):
         Raises:
             ValueError: If the epoch is shorter.
         """
-        if not 0 <= position <= self.pairs_per_epoch:
-            raise ValueError(f'position must be in [0, {self.pairs_per_epoch}], got {position}')
+        if not 0 <= position <= self.epoch_size:
+            raise ValueError(f'position must be in [0, {self.epoch_size}], got {position}')
         self.position = position
 
     def __len__(self) -> int:
-        """Samples that are left for this rank."""
-        return -(-(self.pairs_per_epoch - self.position) // self.world_size)
+        """Samples of this rank in a whole epoch, also where the position is not its start."""
+        return -(-self.epoch_size // self.world_size)
 
     def __iter__(self) -> Iterator[int]:
         start = self.epoch * self.pairs_per_epoch
-        for index in range(len(self)):
-            yield start + (self.position + self.rank + index * self.world_size) % self.pairs_per_epoch
+        for position in range(self.position + self.rank, len(self) * self.world_size, self.world_size):
+            yield start + position % self.epoch_size

@@ -35,6 +35,11 @@ class GroupedConvFusion(BaseModule):
             nn.init.constant_(conv.weight, 1 / num_levels)
             nn.init.zeros_(conv.bias)
 
+    def level_weights(self) -> dict[str, Tensor]:
+        """`cls` and `box`: (L,) each level's share, the mean over the output channels."""
+        return {'cls': self.cls_conv.weight.detach().flatten(1).mean(dim=0),
+                'box': self.box_conv.weight.detach().flatten(1).mean(dim=0)}
+
     def forward(self, cls_scores: Sequence[Tensor], bbox_preds: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Fused (cls_score, bbox_pred) of `num_levels` predictions each."""
         # a group holds the levels of one output channel: (B, channels, L, H, W) -> (B, channels * L, H, W)
@@ -59,6 +64,12 @@ class SoftmaxFusion(BaseModule):
         if learnable:
             self.cls_weight = nn.Parameter(torch.ones(num_levels))
             self.box_weight = nn.Parameter(torch.ones(num_levels))
+
+    def level_weights(self) -> dict[str, Tensor]:
+        """`cls` and `box`: (L,) each level's share; they sum to 1."""
+        if not self.learnable:
+            return {name: torch.full((self.num_levels, ), 1 / self.num_levels) for name in ('cls', 'box')}
+        return {'cls': self.cls_weight.detach().softmax(dim=0), 'box': self.box_weight.detach().softmax(dim=0)}
 
     def forward(self, cls_scores: Sequence[Tensor], bbox_preds: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Fused (cls_score, bbox_pred) of `num_levels` predictions each."""

@@ -5,7 +5,9 @@ B batch, A anchors per cell, H, W score map.
 
 from abc import ABC, abstractmethod
 
+import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
 
 from ..registry import MODELS
@@ -20,7 +22,9 @@ class BalancedCrossEntropyLoss(nn.Module):
             samples (the seed).
         loss_weight: Factor on the result.
 
-    PySOT drops the term of the positives (or negatives) if the whole batch holds exactly one: here it counts.
+    PySOT drops the term of the positives (or negatives) if the whole batch holds exactly one: here it counts. In training on
+    several ranks the batch is that of all of them: the mean of the ranks' losses is the loss of the global batch (PySOT takes
+    each rank's own mean).
     """
 
     def __init__(self, per_sample: bool = False, loss_weight: float = 1.0) -> None:
@@ -40,10 +44,15 @@ class BalancedCrossEntropyLoss(nn.Module):
         """
         log_prob = F.log_softmax(cls_score.view(len(cls_score), 2, *labels.shape[1:]), dim=1)
         dims = tuple(range(1, labels.dim())) if self.per_sample else tuple(range(labels.dim()))
+        chosen = torch.stack([(labels == target).to(log_prob.dtype) for target in (0, 1)])  # (2, B, A, H, W)
+        counts = chosen.flatten(2).sum(dim=2) if self.per_sample else chosen.flatten(1).sum(dim=1)  # (2, B) or (2,)
+        num_ranks = get_world_size() if self.training and not self.per_sample else 1
+        if num_ranks > 1:
+            all_reduce(counts)
+        counts = counts.clamp(min=1) / num_ranks
         loss = cls_score.new_zeros(())
         for target in (0, 1):
-            chosen = (labels == target).to(log_prob.dtype)
-            loss = loss - 0.5 * (log_prob[:, target] * chosen).sum(dims) / chosen.sum(dims).clamp(min=1)
+            loss = loss - 0.5 * (log_prob[:, target] * chosen[target]).sum(dims) / counts[target]
         return loss.mean() * self.loss_weight
 
 

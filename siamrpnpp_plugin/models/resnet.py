@@ -76,6 +76,7 @@ class ResNet(BaseBackbone):
 
     Args:
         depth: 18, 34 or 50.
+        width: Factor on all channel numbers, > 0; published weights have 1.
         first_block: Dilation in the first block of layer3 and layer4. 'dilated': that of the stage, 2 and 4, in every block, with
             a 1x1 downsample (the seed's table). 'half': 1 and 2, with a 3x3 downsample of that dilation (PySOT's checkpoints).
         out_levels: Stages whose maps are returned; 2, 3, 4 are conv3, conv4, conv5.
@@ -91,7 +92,7 @@ class ResNet(BaseBackbone):
     architectures = {18: (BasicBlock, (2, 2, 2, 2)), 34: (BasicBlock, (3, 4, 6, 3)), 50: (Bottleneck, (3, 4, 6, 3))}
     stages = {0: ('conv1', 'bn1', 'relu'), 1: ('maxpool', 'layer1'), 2: ('layer2',), 3: ('layer3',), 4: ('layer4',)}
 
-    def __init__(self, depth: int = 50, first_block: str = 'dilated', out_levels: Sequence[int] = (2, 3, 4),
+    def __init__(self, depth: int = 50, width: float = 1.0, first_block: str = 'dilated', out_levels: Sequence[int] = (2, 3, 4),
                  frozen_stages: int = -1, norm_eval: bool = False, norm_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(out_levels, frozen_stages, norm_eval, init_cfg)
@@ -99,17 +100,19 @@ class ResNet(BaseBackbone):
             raise ValueError(f'depth of ResNet must be one of {sorted(self.architectures)}, got {depth!r}')
         if first_block not in ('dilated', 'half'):
             raise ValueError(f"first_block of ResNet must be 'dilated' or 'half', got {first_block!r}")
+        if not width > 0:
+            raise ValueError(f'width of ResNet must be positive, got {width!r}')
         norm_cfg = norm_cfg or dict(type='BN')
         block, num_blocks = self.architectures[depth]
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=0, bias=False)
-        self.bn1 = build_norm_layer(norm_cfg, 64)[1]
+        in_channels = int(64 * width)
+        self.conv1 = nn.Conv2d(3, in_channels, 7, stride=2, padding=0, bias=False)
+        self.bn1 = build_norm_layer(norm_cfg, in_channels)[1]
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        in_channels = 64
         for stage, (stride, dilation) in enumerate(((1, 1), (2, 1), (1, 2), (1, 4)), start=1):
             if stage not in self.stages:
                 break
-            channels = 32 * 2 ** stage
+            channels = int(32 * 2 ** stage * width)
             half = first_block == 'half' and dilation > 1
             first_dilation = dilation // 2 if half else dilation
             blocks = []

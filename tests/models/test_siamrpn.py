@@ -120,7 +120,7 @@ def test_levels_that_do_not_match_are_named():
 def test_unknown_arguments_and_types_are_named():
     config = small_model_config()
     config['backbone']['depht'] = 50
-    with pytest.raises(ValueError, match=r"ResNet has no argument 'depht' \(given: 50\); expected: depth, first_block"):
+    with pytest.raises(ValueError, match=r"ResNet has no argument 'depht' \(given: 50\); expected: depth, width"):
         MODELS.build(config)
     with pytest.raises(ValueError, match="SiamRPN has no argument 'bakbone'"):
         mmengine.registry.MODELS.build(dict(small_model_config(), bakbone=1))  # as a Runner builds it

@@ -1,0 +1,30 @@
+"""Starting ranks where mmengine cannot: on machines without a GPU."""
+
+import os
+
+import torch
+import torch.distributed
+from mmengine.config import Config
+
+
+def init_cpu_ranks(config: Config) -> None:
+    """Join a gloo process group and fit the config to it, if there is a launcher and no GPU; else leave both to mmengine.
+
+    mmengine 0.10 calls `torch.cuda.set_device` for every launcher, and gives DDP a device that a CPU model must not have.
+
+    Raises:
+        ValueError: If the config asks for mixed precision, or for another launcher than torch's, without a GPU.
+    """
+    if torch.cuda.is_available():
+        return
+    if config.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
+        raise ValueError('mixed precision (--amp, AmpOptimWrapper) needs a GPU: PyTorch sees none here')
+    if config.get('launcher', 'none') == 'none':
+        return
+    if config.launcher != 'pytorch':
+        raise ValueError(f'without a GPU only the launcher pytorch works, got {config.launcher}')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    config.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False))
+    config.model_wrapper_cfg.device_ids = None
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ.get('LOCAL_WORLD_SIZE', 1))))

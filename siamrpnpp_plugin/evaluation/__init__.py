@@ -1,0 +1,5 @@
+"""Metrics."""
+
+from .pair_metric import PairMetric
+
+__all__ = ['PairMetric']

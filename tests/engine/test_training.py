@@ -1,0 +1,314 @@
+"""Real trainings: real Runner, real LMDB, real processes, two gloo ranks."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from training import MAIN, assert_same, start, train, wait_for, weights, write_config
+
+EMA = "custom_hooks += [dict(type='EMAHook', momentum=0.1)]\n"
+
+
+def scalars(work_dir: Path) -> list:
+    """What the log says of each iteration, over all starts of a run."""
+    files = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    rows = [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    return [row for row in rows if 'loss' in row]
+
+
+@pytest.fixture(scope='module')
+def reference(store, tmp_path_factory):
+    """A run of two epochs of four steps without a break: its folder, config and output."""
+    folder = tmp_path_factory.mktemp('reference')
+    config = write_config(folder, store, EMA)
+    return folder / 'work_dirs' / 'small', config, train(config)
+
+
+def test_the_first_lines_say_what_the_recipe_comes_to(reference):
+    _, _, output = reference
+    assert 'global batch 4 = 1 rank(s) x 4 pairs x 1 accumulated' in output
+    assert '2 epochs x 4 steps = 8 steps; 4 iterations and 16 of 16 pairs per epoch' in output
+    assert "gradient clip {'max_norm': 1.25}" in output
+    assert 'first lr 0.008, weight decay 1.25e-05' in output
+    assert 'first lr 0.0008, weight decay 1.25e-05' in output
+
+
+def test_the_backbone_is_frozen_for_an_epoch_and_then_trains_but_for_stem_and_layer1(reference):
+    work_dir, _, _ = reference
+    first, second = (torch.load(work_dir / f'epoch_{epoch}.pth', weights_only=True) for epoch in (1, 2))
+    # 'state_dict' holds the averaged weights, 'ema_state_dict' those that were trained
+    first, second = ({key.removeprefix('module.'): value for key, value in checkpoint['ema_state_dict'].items()}
+                     for checkpoint in (first, second))
+    changed = {key.rsplit('.', 1)[0] for key in first if not torch.equal(first[key], second[key])}
+    stages = {name.split('.')[1] for name in changed if name.startswith('backbone')}
+    assert stages == {'layer2', 'layer3', 'layer4'}
+    assert {name.split('.')[0] for name in changed} >= {'backbone', 'neck', 'head'}
+
+
+def test_a_frozen_backbone_has_neither_gradient_nor_batch_statistics(reference):
+    """After one epoch the backbone is bit for bit the one that the seed gives."""
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import set_random_seed
+
+    from siamrpnpp_plugin.registry import MODELS
+    work_dir, config, _ = reference
+    cfg = Config.fromfile(config)
+    init_default_scope('siamrpnpp_plugin')
+    trained = torch.load(work_dir / 'epoch_1.pth', weights_only=True)
+    statistics = [key for key in trained['state_dict'] if key.startswith('backbone') and key.endswith('num_batches_tracked')]
+    assert statistics
+    assert all(trained['state_dict'][key] == 0 for key in statistics)
+    momenta = trained['optimizer']['state']
+    set_random_seed(0)
+    backbone = {name for name, _ in MODELS.build(cfg.model).named_parameters() if name.startswith('backbone')}
+    assert backbone
+    assert all(state['momentum_buffer'].abs().sum() > 0 for state in momenta.values())  # only the head has any
+
+
+@pytest.mark.parametrize('iteration', [2, 4])
+def test_a_run_that_was_killed_resumes_to_the_same_weights(reference, store, tmp_path, iteration):
+    """kill -9 right after the checkpoint of an iteration, within and at the end of an epoch."""
+    work_dir, _, _ = reference
+    config = write_config(tmp_path, store, EMA + "default_hooks['checkpoint']['iter_interval'] = 1\n")
+    name = 'epoch_1.pth' if iteration == 4 else f'epoch_0_iter_{iteration}.pth'
+    own = tmp_path / 'work_dirs' / 'small'
+    process = start(config)
+    wait_for(own / name, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for path in own.glob('epoch_*.pth'):
+        if path.name != name:
+            path.unlink()  # what it wrote before it died
+    output = train(config, '--resume')
+    assert f'small/{name}' in output
+    assert_same(weights(own / 'epoch_2.pth'), weights(work_dir / 'epoch_2.pth'))
+    reference_losses = [row['loss'] for row in scalars(work_dir)]
+    resumed = [row['loss'] for row in scalars(own)][-(8 - iteration):]
+    assert resumed == reference_losses[iteration:]
+
+
+def test_sigterm_saves_and_the_run_resumes_to_the_same_weights(reference, store, tmp_path):
+    work_dir, _, _ = reference
+    config = write_config(tmp_path, store, EMA + "default_hooks['checkpoint']['iter_interval'] = 1\n")
+    own = tmp_path / 'work_dirs' / 'small'
+    process = start(config)
+    wait_for(own / 'epoch_0_iter_1.pth', process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, output
+    assert 'stopped by a signal' in output
+    train(config, '--resume')
+    assert_same(weights(own / 'epoch_2.pth'), weights(work_dir / 'epoch_2.pth'))
+
+
+def test_a_truncated_newest_checkpoint_falls_back_to_the_one_before(reference, tmp_path):
+    work_dir, config, _ = reference
+    own = tmp_path / 'work'
+    own.mkdir()
+    shutil.copy(work_dir / 'epoch_1.pth', own)
+    whole = (work_dir / 'epoch_2.pth').read_bytes()
+    (own / 'epoch_2.pth').write_bytes(whole[:len(whole) // 2])
+    output = train(config, '--work-dir', own, '--resume')
+    assert f'{own / "epoch_2.pth"} is damaged' in output
+    assert f'Load checkpoint from {own / "epoch_1.pth"}' in output
+    assert_same(weights(own / 'epoch_2.pth'), weights(work_dir / 'epoch_2.pth'))
+
+
+def test_the_best_checkpoint_and_validation(store, tmp_path):
+    config = write_config(tmp_path, store, f'''
+val_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, sampler=dict(type='PairSampler'),
+                      collate_fn=dict(type='siamrpnpp_plugin.collate_pairs'),
+                      dataset=dict(type='LMDBPairDataset', store={store!r}, pairs_per_epoch=8, negative_share=0, seed=0,
+                                   pipeline=_base_.val_dataloader.dataset.pipeline))
+val_evaluator = dict(type='PairMetric')
+val_cfg = dict(type='ValLoop')
+default_hooks['checkpoint']['save_best'] = 'pair/mean_iou'
+''')
+    output = train(config)
+    best = torch.load(tmp_path / 'work_dirs' / 'small' / 'best_pair_mean_iou.pth', weights_only=True)
+    values = [float(line.split('pair/mean_iou: ')[1].split()[0]) for line in output.splitlines() if 'pair/mean_iou: ' in line]
+    assert len(values) == 2
+    assert best['meta']['best'] == pytest.approx(max(values), abs=1e-4)
+
+
+def test_two_ranks_are_equal_and_accumulate_to_the_same_global_batch(store, tmp_path):
+    """Two ranks of batch 1, accumulated twice, over the unfreezing; what they trained is the same on both."""
+    config = write_config(tmp_path, store, '''
+train_dataloader['batch_size'] = 1
+custom_hooks += [dict(type='RankDump')]
+custom_imports = dict(imports='rank_dump', allow_failed_imports=False)
+''')
+    (tmp_path / 'rank_dump.py').write_text('''
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from siamrpnpp_plugin.registry import HOOKS
+
+@HOOKS.register_module()
+class RankDump(Hook):
+    def after_train_epoch(self, runner):
+        torch.save({name: p.detach() for name, p in runner.model.module.named_parameters()},
+                   f'{runner.work_dir}/rank_{get_rank()}_{runner.epoch}.pth')
+''')
+    os.environ['PYTHONPATH'] = f'{tmp_path}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
+    try:
+        output = train(config, ranks=2)
+    finally:
+        os.environ['PYTHONPATH'] = os.environ['PYTHONPATH'].split(os.pathsep, 1)[1]
+    assert 'global batch 4 = 2 rank(s) x 1 pairs x 2 accumulated' in output
+    dumps = [[torch.load(tmp_path / 'work_dirs' / 'small' / f'rank_{rank}_{epoch}.pth') for rank in range(2)]
+             for epoch in range(2)]
+    for ranks in dumps:
+        assert_same(*ranks)
+    frozen, trained = dumps[0][0], dumps[1][0]
+    changed = {name.split('.')[1] for name in frozen
+               if name.startswith('backbone') and not torch.equal(frozen[name], trained[name])}
+    assert changed == {'layer2', 'layer3', 'layer4'}
+
+
+def losses_of(store: str, folder: Path, ranks: int) -> list:
+    """The loss of each of 20 steps of four pairs, batch norms in evaluation."""
+    folder.mkdir()
+    config = write_config(folder, store, f'''
+train_dataloader['batch_size'] = {4 // ranks}
+train_cfg['max_epochs'] = 1
+custom_hooks = [dict(type='SafetyHook'), dict(type='StillNorms')]
+custom_imports = dict(imports='still_norms', allow_failed_imports=False)
+optim_wrapper = dict(optimizer=dict(lr=0.001))
+''', pairs_per_epoch=80)
+    (folder / 'still_norms.py').write_text('''
+import torch
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from siamrpnpp_plugin.registry import HOOKS
+
+@HOOKS.register_module()
+class StillNorms(Hook):
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        for module in runner.model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        loss = outputs['loss'].detach().clone()
+        all_reduce(loss, 'mean')
+        if runner.rank == 0:
+            print(f'LOSS {loss.item():.9f}', flush=True)
+''')
+    os.environ['PYTHONPATH'] = f'{folder}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
+    try:
+        output = train(config, ranks=ranks)
+    finally:
+        os.environ['PYTHONPATH'] = os.environ['PYTHONPATH'].split(os.pathsep, 1)[1]
+    return [float(line.split()[1]) for line in output.splitlines() if line.startswith('LOSS')]
+
+
+def test_one_rank_and_two_ranks_have_the_same_losses(store, tmp_path):
+    """The samples of a global batch, their random anchors and the normalisation of the loss do not depend on the ranks."""
+    one, two = (losses_of(store, tmp_path / str(ranks), ranks) for ranks in (1, 2))
+    assert len(one) == len(two) == 20
+    assert one == pytest.approx(two, rel=1e-4)
+    assert one[0] == pytest.approx(two[0], rel=1e-6)
+
+
+def test_a_nan_names_its_samples_and_stops_all_ranks(store, tmp_path):
+    config = write_config(tmp_path, store, '''
+optim_wrapper = dict(optimizer=dict(lr=1e30), clip_grad=None)
+''')
+    output = train(config, ranks=2, code=None, timeout=120)
+    assert 'FloatingPointError' in output
+    assert 'the loss is not finite' in output
+    assert 'frame' in output
+    saved = sorted((tmp_path / 'work_dirs' / 'small').glob('not_finite_iter_*_rank_*.pth'))
+    assert saved
+    batch = torch.load(saved[0], weights_only=True)
+    assert batch['batch']['search'].shape == (2, 3, 255, 255)
+    assert len(batch['samples']) == 2
+
+
+def test_a_killed_rank_ends_the_run(store, tmp_path):
+    config = write_config(tmp_path, store, "train_cfg['max_epochs'] = 1000\n")
+    process = start(config, ranks=2)
+    wait_for(tmp_path / 'work_dirs' / 'small' / 'epoch_1.pth', process)
+    ranks = [int(pid) for pid in subprocess.check_output(['pgrep', '-P', str(process.pid)], text=True).split()]
+    assert len(ranks) == 2
+    try:
+        os.kill(ranks[1], signal.SIGKILL)
+        process.communicate(timeout=90)
+        assert process.returncode != 0
+        assert not Path(f'/proc/{ranks[0]}').exists()
+    finally:
+        for pid in ranks:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    assert (tmp_path / 'work_dirs' / 'small' / 'epoch_1.pth').exists()
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ("train_dataloader['dataset']['store'] = 'nowhere.lmdb'", 'nowhere.lmdb'),
+    ("model['head']['rpn_head']['type'] = 'RpnHaed'", 'RpnHaed'),
+    ("model['backbone']['depht'] = 18", 'depht'),
+    ("train_cfg['global_batch_size'] = 3; train_dataloader['batch_size'] = 0", 'batch'),
+])
+def test_a_wrong_config_is_one_clear_line(store, tmp_path, change, message):
+    output = train(write_config(tmp_path, store, change), code=1)
+    assert 'Traceback' not in output
+    assert message in output.strip().splitlines()[-2] + output.strip().splitlines()[-1]
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(reference, store, tmp_path):
+    work_dir, _, _ = reference
+    config = write_config(tmp_path, store, "model['head']['rpn_head']['hidden_channels'] = 4\n")
+    output = train(config, '--resume', work_dir / 'epoch_1.pth', code=1)
+    assert 'does not fit the model of this config' in output
+    assert 'of another shape, such as head.' in output
+
+
+def test_nothing_to_resume_and_amp_without_gpu_are_named(store, tmp_path):
+    config = write_config(tmp_path, store)
+    assert 'has no whole checkpoint' in train(config, '--resume', code=1)
+    if not torch.cuda.is_available():
+        assert 'needs a GPU' in train(config, '--amp', code=1)
+    network = ROOT / 'configs' / 'siamrpnpp_r50_pysot.py'
+    assert 'describes a network' in train(network, '--work-dir', tmp_path, code=1)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MB: room for one checkpoint."""
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', str(disk)], capture_output=True, check=False).returncode:
+        pytest.skip('mounting a small file system needs root')
+    yield disk
+    subprocess.run(['umount', '-l', str(disk)], check=True)
+
+
+def test_a_full_disk_keeps_what_was_saved(store, tmp_path, small_disk):
+    config = write_config(tmp_path, store, "train_cfg['max_epochs'] = 4\ndefault_hooks['checkpoint']['max_keep'] = -1\n")
+    output = train(config, '--work-dir', small_disk, code=1)
+    assert 'cannot be written' in output
+    assert 'go on with --resume' in output
+    saved = sorted(small_disk.glob('*.pth'))
+    assert saved
+    assert all(torch.load(path, weights_only=True)['state_dict'] for path in saved)
+    assert not list(small_disk.glob('.*.pth.*'))
+
+
+@pytest.mark.parametrize('ranks', [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_the_main_config_takes_real_steps(store, tmp_path, ranks):
+    """The whole ResNet-50 network, two steps of a small batch, from the command line."""
+    output = train(MAIN, '--work-dir', tmp_path, '--cfg-options', f'train_dataloader.dataset.store={store}',
+                   'train_dataloader.dataset.pairs_per_epoch=4', 'train_dataloader.batch_size=1',
+                   'train_dataloader.num_workers=1', 'train_cfg.global_batch_size=2', 'train_cfg.max_epochs=1', ranks=ranks,
+                   timeout=400)
+    assert 'no validation' in output
+    assert (tmp_path / 'epoch_1.pth').exists()
