@@ -65,3 +65,26 @@ def save_image(path: Union[str, 'os.PathLike[str]'], image: np.ndarray) -> None:
         raise ValueError(f'{path}: the name of an image must end with .png or .jpg') from error
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data.tobytes())
+
+
+def plot_curves(path: Union[str, 'os.PathLike[str]'], x: np.ndarray, curves: dict, labels: tuple[str, str], title: str) -> None:
+    """Write curves over one axis as an image, best first in the legend.
+
+    Args:
+        path: File; its suffix is the format.
+        x: (n,) places.
+        curves: Name -> (n,) values in [0, 1].
+        labels: What the axes show.
+        title: Above the axes.
+    """
+    from matplotlib.figure import Figure  # slow to import; no global state, no screen
+
+    figure = Figure(figsize=(6, 4.5), dpi=120, layout='constrained')
+    axes = figure.subplots()
+    for name, values in sorted(curves.items(), key=lambda item: -np.mean(item[1])):
+        axes.plot(x, values, label=f'{name} [{np.mean(values):.3f}]')
+    axes.set(xlim=(x[0], x[-1]), ylim=(0, 1), xlabel=labels[0], ylabel=labels[1], title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)

@@ -37,6 +37,7 @@ from siamrpnpp_plugin.datasets.synthetic import write_synthetic_vid
 from siamrpnpp_plugin.registry import DATASETS
 
 ROOT = Path(__file__).resolve().parents[2]
+PYSOT_TRANSFORMS = ('ShiftScaleCrop', 'ColorPCA', 'MotionBlur')  # the others of a config are left out: like is compared with like
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -127,6 +128,7 @@ def benchmark_loader(args: argparse.Namespace, folder: Path) -> list:
           f'{store.manifest["counts"]["crop_bytes"] / len(store) / 1000:.0f} kB each', file=sys.stderr)
     crops, annotations = dump_crops(store, folder / 'pysot')
     config = Config.fromfile(args.config).train_dataloader
+    config.dataset.pipeline = [transform for transform in config.dataset.pipeline if transform.type in PYSOT_TRANSFORMS]
     batch = config.batch_size
     pairs = batch * max(args.pairs // batch, 2)
     config.dataset.update(store=str(args.store), pairs_per_epoch=pairs)
