@@ -48,7 +48,8 @@ class StrictRegistry(Registry):
 
 _MODELS_ROOM = ['siamrpnpp_plugin.models']
 MODELS = StrictRegistry('model', parent=mm.MODELS, scope=SCOPE, locations=_MODELS_ROOM)
-TASK_UTILS = StrictRegistry('task util', parent=mm.TASK_UTILS, scope=SCOPE, locations=_MODELS_ROOM)
+TASK_UTILS = StrictRegistry('task util', parent=mm.TASK_UTILS, scope=SCOPE,
+                            locations=[*_MODELS_ROOM, 'siamrpnpp_plugin.tracking'])
 
 _DATASETS_ROOM = ['siamrpnpp_plugin.datasets']
 DATASETS = StrictRegistry('dataset', parent=mm.DATASETS, scope=SCOPE, locations=_DATASETS_ROOM)

@@ -88,3 +88,40 @@ def plot_curves(path: Union[str, 'os.PathLike[str]'], x: np.ndarray, curves: dic
     axes.legend()
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+
+
+def write_tracks(path: Union[str, 'os.PathLike[str]'], images: Sequence[str], tracks: dict, rate: float = 15) -> None:
+    """Write a video of frames with the boxes of one or several trackers, each in its own colour, named in the corner.
+
+    Args:
+        path: An .mp4 file.
+        images: (T,) image files.
+        tracks: Name -> (T, 4) boxes in pixels; NaN draws none.
+        rate: Frames per second.
+
+    Raises:
+        OSError: If the video cannot be written.
+        ValueError: If an image cannot be read.
+    """
+    colors = (GREEN, YELLOW, RED, (230, 120, 60), (230, 60, 230), (230, 230, 60))
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    writer = None
+    for index, image in enumerate(images):
+        frame = cv2.imread(str(image), cv2.IMREAD_COLOR)
+        if frame is None:
+            raise ValueError(f'{image} is missing or no image')
+        if writer is None:
+            scale = max(1, round(480 / frame.shape[0]))  # small videos are hard to look at
+            size = frame.shape[1] * scale // 2 * 2, frame.shape[0] * scale // 2 * 2
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), rate, size)
+            if not writer.isOpened():
+                raise OSError(f'{path} cannot be written as a video')
+        ratio = size[0] / frame.shape[1], size[1] / frame.shape[0]
+        frame = cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
+        for line, ((name, boxes), color) in enumerate(zip(tracks.items(), colors)):
+            cv2.putText(frame, name, (6, 18 + 18 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, 1, cv2.LINE_AA)
+            if np.isfinite(boxes[index]).all():
+                frame = draw_box(frame, np.asarray(boxes[index]) * [*ratio, *ratio], color)
+        writer.write(frame)
+    if writer is not None:
+        writer.release()

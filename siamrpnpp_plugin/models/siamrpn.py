@@ -62,6 +62,23 @@ class SiamRPN(BaseModel):
             feats = self.neck(feats)
         return self.head(template_feats, feats)
 
+    def template_kernels(self, template: Tensor) -> list:
+        """All that a tracker needs of the target, computed once: what `correlate` takes.
+
+        Args:
+            template: (B, 3, h, w) preprocessed images.
+
+        Returns:
+            What the head makes of the template's features, level by level: tuples of tensors with B first.
+        """
+        return self.head.template_kernels(self.extract_template(template))
+
+    def correlate(self, kernels: list, search: Tensor) -> tuple[Tensor, Tensor]:
+        """`match` with what `template_kernels` has computed; the same result."""
+        _check_images('search', search)
+        feats = self.backbone(search)
+        return self.head.correlate(kernels, feats if self.neck is None else self.neck(feats))
+
     def forward(self, template: Tensor, search: Tensor, box_xyxy: Optional[Tensor] = None, is_positive: Optional[Tensor] = None,
                 sample_seed: Optional[Tensor] = None,
                 mode: str = 'tensor') -> Union[tuple[Tensor, Tensor], dict[str, Tensor], list[dict]]:

@@ -5,7 +5,7 @@ Coordinates are continuous: pixel i covers [i, i + 1), so an image of side S spa
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Optional, TypeVar
 
 import cv2
 import numpy as np
@@ -50,8 +50,20 @@ def box_in_window(box_xyxy: np.ndarray, window_xyxy: Sequence[float], size: int)
     return (box_xyxy - np.array([x1, y1, x1, y1])) * np.array([scale_x, scale_y, scale_x, scale_y])
 
 
+def pixel_window(center: Sequence[float], side: float) -> np.ndarray:
+    """(4,) corners of the square that PySOT's tracker cuts: its side and its first pixel are whole numbers.
+
+    Args:
+        center: x and y counted from the middle of the first pixel, as PySOT does.
+        side: Pixels; rounded to even at one half, as Python does.
+    """
+    side = round(side)
+    left, top = (math.floor(value - (side + 1) / 2 + 0.5) for value in center)
+    return np.array([left, top, left + side, top + side], np.float64)
+
+
 def crop_and_resize(image: np.ndarray, window_xyxy: np.ndarray, size: int, padding: Sequence[float] = (0, 0, 0),
-                    origin: Sequence[int] = (0, 0)) -> np.ndarray:
+                    origin: Sequence[int] = (0, 0), align: Optional[str] = None) -> np.ndarray:
     """Cut a window out of an image and bring it to a square, in one bilinear warp.
 
     A window that lies in the image and starts on whole pixels takes OpenCV's `resize`, in half the time. The results differ by
@@ -63,10 +75,13 @@ def crop_and_resize(image: np.ndarray, window_xyxy: np.ndarray, size: int, paddi
         size: Side of the result in pixels.
         padding: Colour outside the image.
         origin: x and y of the image's first pixel, where the image is a part of the one that the window is measured in.
+        align: 'pixel' cuts whole pixels first and resizes only them, as PySOT's tracker does; the window is `pixel_window`'s.
 
     Returns:
         (size, size, 3) uint8.
     """
+    if align == 'pixel':
+        return _crop_pixels(image, window_xyxy, size, padding)
     x1, y1, x2, y2 = (float(value) for value in window_xyxy)
     step_x, step_y = (x2 - x1) / size, (y2 - y1) / size
     if x1.is_integer() and y1.is_integer():
@@ -86,3 +101,16 @@ def crop_and_resize(image: np.ndarray, window_xyxy: np.ndarray, size: int, paddi
                           flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_CONSTANT,
                           borderValue=tuple(float(value) for value in padding))
     return cv2.cvtColor(crop, cv2.COLOR_BGRA2BGR)
+
+
+def _crop_pixels(image: np.ndarray, window_xyxy: np.ndarray, size: int, padding: Sequence[float]) -> np.ndarray:
+    """Whole pixels of a window, the padding's fraction cut off, brought to a size by OpenCV's bilinear `resize`."""
+    left, top, right, bottom = (int(value) for value in window_xyxy)
+    height, width = image.shape[:2]
+    part = image[max(top, 0):max(bottom, 0), max(left, 0):max(right, 0)]
+    if part.shape[:2] != (bottom - top, right - left):
+        if not part.size:
+            return np.full((size, size, 3), np.asarray(padding).astype(np.uint8), np.uint8)
+        border = max(-top, 0), max(bottom - max(height, top), 0), max(-left, 0), max(right - max(width, left), 0)
+        part = cv2.copyMakeBorder(part, *border, cv2.BORDER_CONSTANT, value=tuple(int(value) for value in padding))
+    return part if part.shape[:2] == (size, size) else cv2.resize(part, (size, size))

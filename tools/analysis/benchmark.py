@@ -3,12 +3,14 @@
 
     python tools/analysis/benchmark.py loader [--store STORE]     # training pairs per second against PySOT's way
     python tools/analysis/benchmark.py pack [--root ILSVRC2015]   # crops per second against the seed's way
+    python tools/analysis/benchmark.py step --pysot PYSOT         # training steps of R50 against PySOT itself (a checkout; yacs)
 
 Each line is the median of several rounds (A B A B ...) with the smallest and largest. Without data of yours, synthetic videos are
 made in a temporary folder. The predecessors' ways are written anew in `predecessors.py`.
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -24,9 +26,10 @@ import lmdb
 import numpy as np
 import torch
 from mmengine import Config
+from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from predecessors import PySOTPairs, seed_pack
+from predecessors import PySOTPairs, pysot_training_step, seed_pack
 from torch.utils.data import DataLoader
 
 from siamrpnpp_plugin.datasets import CropStore, jpeg
@@ -34,7 +37,7 @@ from siamrpnpp_plugin.datasets.cropping import PackSettings
 from siamrpnpp_plugin.datasets.packing import pack
 from siamrpnpp_plugin.datasets.sources import VIDSource
 from siamrpnpp_plugin.datasets.synthetic import write_synthetic_vid
-from siamrpnpp_plugin.registry import DATASETS
+from siamrpnpp_plugin.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 PYSOT_TRANSFORMS = ('ShiftScaleCrop', 'ColorPCA', 'MotionBlur')  # the others of a config are left out: like is compared with like
@@ -42,7 +45,7 @@ PYSOT_TRANSFORMS = ('ShiftScaleCrop', 'ColorPCA', 'MotionBlur')  # the others of
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('subject', choices=('loader', 'pack'))
+    parser.add_argument('subject', choices=('loader', 'pack', 'step'))
     parser.add_argument('--store', type=Path, help='loader: a packed store; default: synthetic videos of 1280x720')
     parser.add_argument('--root', type=Path, help='pack: an ILSVRC2015 VID root; default: synthetic videos of 1280x720')
     parser.add_argument('--split', default='train', choices=('train', 'val'), help='pack: of the root')
@@ -51,9 +54,15 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--workers', type=int, nargs='+', default=[1, 2], help='numbers of worker processes to measure')
     parser.add_argument('--pairs', type=int, default=1400, help='loader: pairs per round')
     parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--pysot', type=Path, help='step: a checkout of PySOT')
+    parser.add_argument('--batch', type=int, default=4, help='step: pairs')
+    parser.add_argument('--threads', type=int, default=os.cpu_count(), help='step: of the CPU')
     parser.add_argument('--work-dir', type=Path, help='where to write; default: a temporary folder')
     parser.add_argument('--json', type=Path, help='write the numbers here too')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.subject == 'step' and args.pysot is None:
+        parser.error('step compares with PySOT itself: --pysot PATH_OF_A_CHECKOUT')
+    return args
 
 
 def rounds(ways: dict, number: int) -> dict:
@@ -77,7 +86,7 @@ def table(title: str, rates: dict, baseline: str) -> list:
         row = dict(table=title, name=name, per_second=statistics.median(values), per_second_all=values,
                    ratio=statistics.median(ratios), ratio_all=ratios)
         rows.append(row)
-        print(f'  {name:36s}{row["per_second"]:10.0f}{min(values):8.0f}{max(values):8.0f}{row["ratio"]:8.2f}{min(ratios):7.2f}'
+        print(f'  {name:36s}{row["per_second"]:10.4g}{min(values):8.4g}{max(values):8.4g}{row["ratio"]:8.2f}{min(ratios):7.2f}'
               f'{max(ratios):7.2f}')
     return rows
 
@@ -174,6 +183,55 @@ def benchmark_loader(args: argparse.Namespace, folder: Path) -> list:
     return rows
 
 
+def benchmark_step(args: argparse.Namespace, folder: Path) -> list:
+    """Training steps per second on one batch, backbone frozen and trained; ours makes the anchor targets too."""
+    del folder
+    torch.set_num_threads(args.threads)
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    if device == 'cpu':
+        torch.Tensor.cuda = lambda tensor: tensor  # PySOT calls it everywhere
+    generator = torch.Generator().manual_seed(0)
+    images = {key: torch.randint(0, 256, (args.batch, 3, size, size), generator=generator, dtype=torch.uint8)
+              for key, size in (('template', 127), ('search', 255))}
+    batch = dict(images, box_xyxy=torch.tensor([[95., 95., 159., 159.]]).repeat(args.batch, 1),
+                 is_positive=torch.ones(args.batch, dtype=torch.bool), sample_seed=torch.arange(args.batch))
+    config = Config.fromfile(ROOT / 'configs' / 'siamrpnpp_r50_pysot.py').model
+    rows = []
+    for frozen in (True, False):
+        model = MODELS.build(config).to(device).train()
+        wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4),
+                               clip_grad=dict(max_norm=10))
+        model.backbone.freeze_stages(4 if frozen else 1)
+        head = model.head
+        anchors = head.anchors(torch.zeros(1, 1, 25, 25), 255)
+        targets = head.anchor_assigner(anchors, 8, batch['box_xyxy'], batch['is_positive'], batch['sample_seed'])
+        deltas = head.box_coder.encode(batch['box_xyxy'][:, None, None, None], anchors).movedim(-1, 1)
+        theirs, pysot_step = pysot_training_step(args.pysot, dict(
+            {key: value.float().to(device) for key, value in images.items()}, label_cls=targets.labels.to(device),
+            label_loc=deltas.to(device), label_loc_weight=targets.box_weights.to(device)), frozen)
+        theirs.to(device)
+
+        def timed(step, count: int = 2 if device == 'cpu' else 20) -> tuple:
+            if device == 'cuda':
+                torch.cuda.synchronize()
+            start = time.perf_counter()
+            for _ in range(count):
+                step()
+            if device == 'cuda':
+                torch.cuda.synchronize()
+            return count, time.perf_counter() - start
+
+        def our_step(model=model, wrapper=wrapper) -> float:
+            return model.train_step(batch, wrapper)['loss'].item()
+
+        print(f'first losses: PySOT {pysot_step():.3f}, ours {our_step():.3f} (other random weights)', file=sys.stderr)
+        ways = {'PySOT itself': functools.partial(timed, pysot_step), 'ours': functools.partial(timed, our_step)}
+        state = 'frozen backbone' if frozen else 'layer2-4 trained'
+        rows += table(f'step, R50, batch {args.batch}, {args.threads} threads, {state}, steps/s', rounds(ways, args.rounds),
+                      'PySOT itself')
+    return rows
+
+
 class FirstVideos(VIDSource):
     """The first videos of a data set."""
 
@@ -218,7 +276,7 @@ def main(argv=None) -> None:
     init_default_scope('siamrpnpp_plugin')
     print(', '.join(f'{key} {value}' for key, value in machine.items()))
     with tempfile.TemporaryDirectory(dir=args.work_dir) as folder, single_thread():
-        rows = dict(loader=benchmark_loader, pack=benchmark_pack)[args.subject](args, Path(folder))
+        rows = dict(loader=benchmark_loader, pack=benchmark_pack, step=benchmark_step)[args.subject](args, Path(folder))
     if args.json:
         args.json.write_text(json.dumps(dict(machine=machine, rows=rows), indent=2) + '\n')
 

@@ -11,11 +11,13 @@ import json
 import multiprocessing
 import os
 import pickle
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import cv2
 import lmdb
 import numpy as np
+import torch
 from torch.utils.data import Dataset
 
 COLOR = np.array([[-.55919361, .98062831, -.41940627], [1.72091413, .19879334, -1.82968581],
@@ -218,3 +220,39 @@ def seed_pack(videos: list, output: str, crop_size: int, workers: int) -> int:
             number += len(records)
     env.close()
     return number
+
+
+def pysot_training_step(root: str, batch: dict, frozen: bool) -> tuple:
+    """PySOT's own model, loss and optimizer, out of a checkout of it.
+
+    Args:
+        root: The checkout; needs yacs.
+        batch: `template`, `search` as PySOT's loader gives them, with `label_cls`, `label_loc`, `label_loc_weight`.
+        frozen: Whether the backbone is frozen, as in PySOT's first ten epochs, or its layers 2 to 4 train.
+
+    Returns:
+        The model and a function that takes one training step and returns the loss.
+    """
+    sys.path.insert(0, str(root))
+    from pysot.core.config import cfg
+    from pysot.models.model_builder import ModelBuilder
+    cfg.merge_from_file(os.path.join(root, 'experiments', 'siamrpn_r50_l234_dwxcorr', 'config.yaml'))
+    model = ModelBuilder().train()
+    for name, module in model.backbone.named_modules():
+        trained = not frozen and name.split('.')[0] in cfg.BACKBONE.TRAIN_LAYERS
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.train(trained)
+        for parameter in module.parameters(recurse=False):
+            parameter.requires_grad = trained
+    optimizer = torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=1e-4,
+                                momentum=cfg.TRAIN.MOMENTUM, weight_decay=cfg.TRAIN.WEIGHT_DECAY)
+
+    def step() -> float:
+        loss = model(batch)['total_loss']
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), cfg.TRAIN.GRAD_CLIP)
+        optimizer.step()
+        return loss.item()
+
+    return model, step

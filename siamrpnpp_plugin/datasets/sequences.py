@@ -1,0 +1,63 @@
+"""Evaluation videos: one target each, every frame in order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .sources import SOURCES, image_files
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One target in one evaluation video, T frames of it."""
+
+    name: str  # unique in its benchmark, usable as a file name
+    images: tuple  # (T,) image files
+    boxes_xyxy: np.ndarray  # (T, 4) float64 pixels; NaN where there is no box; the first one is the tracker's start
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def track_sequences(source: Any) -> Iterator[Sequence]:
+    """Every track of a source of training videos as a sequence, from its first to its last box; frames between have none.
+
+    Raises:
+        ValueError: If something of the source would be left out, with what and why.
+    """
+    for video in source.videos():
+        tracks, skips = source.read(video)
+        unusable = [skip for skip in skips if skip.reason not in ('no box', 'video without objects')]
+        if unusable:
+            raise ValueError(f'{unusable[0].reason}: {unusable[0].where}')
+        for track in tracks:
+            images = [str(path) for path in image_files(Path(track.images[0]).parent)]
+            places = {image: index for index, image in enumerate(images)}
+            index = np.array([places[image] for image in track.images])
+            first, last = index.min(), index.max()
+            boxes = np.full((last - first + 1, 4), np.nan)
+            boxes[index - first] = track.boxes_xyxy
+            name = Path(video).name if video != '.' else track.video
+            yield Sequence(f'{name}_{track.name}' if len(tracks) > 1 else name, tuple(images[first:last + 1]), boxes)
+
+
+def read_sequences(benchmark: str, root: str, **options: Any) -> list[Sequence]:
+    """All sequences of a benchmark.
+
+    Args:
+        benchmark: `vid` or `folders`, see `sources.SOURCES`.
+        root: Its folder.
+        options: Of the reader, such as `split`.
+
+    Raises:
+        ValueError: If there is no such benchmark, it has no sequences, or one of them is not complete.
+    """
+    if benchmark not in SOURCES:
+        raise ValueError(f'unknown benchmark {benchmark!r}; known are {", ".join(SOURCES)}')
+    sequences = list(track_sequences(SOURCES[benchmark](root, **options)))
+    if not sequences:
+        raise ValueError(f'{root} has no sequences of {benchmark}')
+    return sequences

@@ -1,0 +1,5 @@
+"""Tracking policies."""
+
+from .siamrpn_tracker import SiamRPNTracker, TrackState, join_states
+
+__all__ = ['SiamRPNTracker', 'TrackState', 'join_states']

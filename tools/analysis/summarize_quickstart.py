@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+"""Put what the quick start measured into WORK_DIR/summary.json and say what came out: python ... WORK_DIR TRAIN_SECONDS"""
+
+import json
+import sys
+from pathlib import Path
+
+
+def main(work_dir: str, train_seconds: str) -> None:
+    work = Path(work_dir)
+    tracked, pairs = (json.loads((work / path).read_text()) for path in ('results/summary.json', 'pairs.json'))
+    trained, untrained = (pairs[name] for name in ('best_pair_success', 'untrained'))
+    summary = {key: tracked[key] for key in ('ao', 'auc', 'precision', 'static_box_ao', 'success_plot', 'video')}
+    summary.update(train_seconds=float(train_seconds), pair_success=trained['success'],
+                   untrained_pair_success=untrained['success'],
+                   pairs_picture=str(work / 'pairs.png'))
+    (work / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+    print(f'the tracker overlaps its targets by {summary["ao"]:.3f} on average, a box that stays where it was by '
+          f'{summary["static_box_ao"]:.3f}\n  success plot {summary["success_plot"]}\n  video        {summary["video"]}\n'
+          f'  pairs        {summary["pairs_picture"]}\n  numbers      {work / "summary.json"}')
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])
