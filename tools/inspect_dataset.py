@@ -3,7 +3,7 @@
 
     python tools/inspect_dataset.py data/vid_train.lmdb
 
-Exits with 1 if anything is damaged.
+Exits with 1 if anything is damaged, without the rest.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from siamrpnpp_plugin.datasets.crop_store import GENERATED, OCCLUDED
 from siamrpnpp_plugin.datasets.jpeg import EncodedImage, JPEGError
 from siamrpnpp_plugin.models import AnchorAssigner, AnchorGenerator
 from siamrpnpp_plugin.ops.boxes import box_iou, cxcywh_to_xyxy
-from siamrpnpp_plugin.ops.crop import context_side
 from siamrpnpp_plugin.visualization import RED, draw_box, draw_text, image_grid, save_image
 
 
@@ -32,13 +31,6 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='which crops')
     parser.add_argument('--no-verify', action='store_true', help='do not compare checksums')
     return parser.parse_args(argv)
-
-
-def target_sizes(store: CropStore) -> np.ndarray:
-    """(N, 2) width and height of each target in pixels of its crop, which are those of a search image."""
-    boxes = store.array('box_xyxy').astype(np.float64)
-    scale = store.settings['template_size'] / context_side(boxes, store.settings['context'])
-    return (boxes[:, 2:] - boxes[:, :2]) * scale[:, None]
 
 
 def best_overlaps(sizes: np.ndarray, anchors: AnchorGenerator) -> np.ndarray:
@@ -63,6 +55,8 @@ def print_statistics(store: CropStore) -> None:
     print(f'{store.path}: {counts["videos"]} videos, {counts["tracks"]} tracks, {counts["crops"]} crops, '
           f'{counts["crop_bytes"] / 2**20:.1f} MiB ({counts["crop_bytes"] / max(counts["crops"], 1) / 1000:.1f} kB each)')
     print(f'  source {source["name"]} {source["options"]}, shard {manifest["shard"][0]} of {manifest["shard"][1]}; {settings}')
+    if not len(store):
+        return
     boxes, flags = store.array('box_xyxy').astype(np.float64), store.array('flags')
     sides = boxes[:, 2:] - boxes[:, :2]
     lengths = np.diff(store.array('track_start'))
@@ -79,7 +73,7 @@ def print_statistics(store: CropStore) -> None:
         percentiles('frames from one crop to the next', steps)
     anchors = AnchorGenerator()
     threshold = AnchorAssigner().positive_iou
-    overlaps = best_overlaps(target_sizes(store), anchors)
+    overlaps = best_overlaps(store.target_size(slice(None)), anchors)
     percentiles('IoU with the best anchor around its centre', overlaps, 2)
     uncovered = int((overlaps <= threshold).sum())
     print(f'  boxes that no anchor covers (IoU <= {threshold}): {uncovered} ({uncovered / len(overlaps):.2%}); they give no '
@@ -109,8 +103,8 @@ def verify(store: CropStore) -> int:
             damaged += 1
             if damaged <= 20:
                 tqdm.write(f'  DAMAGED: {problem}', file=sys.stdout)
-    print(f'  {damaged} of {total} records are damaged: pack this store again' if damaged
-          else f'  all {total} records have the checksum that they were written with')
+    print(f'{store.path}: {damaged} of {total} records are damaged: pack this store again' if damaged
+          else f'{store.path}: all {total} records have the checksum that they were written with')
     return damaged
 
 
@@ -135,13 +129,14 @@ def main(argv=None) -> None:
     args = parse_args(argv)
     store = CropStore(str(args.store))
     try:
-        print_statistics(store)
         damaged = 0 if args.no_verify else verify(store)
-        if args.crops > 0:
+        if damaged:
+            sys.exit(1)
+        print_statistics(store)
+        if args.crops > 0 and len(store):
             draw_sheet(store, args.crops, args.seed, args.sheet or args.store / 'contact_sheet.png')
-    except (StoreError, OSError) as error:
+    except (StoreError, ValueError, OSError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
-    sys.exit(1 if damaged else 0)
 
 
 if __name__ == '__main__':

@@ -96,6 +96,8 @@ def main(argv=None) -> None:
     finally:
         progress.close()
     counts = manifest['counts']
+    if manifest.get('finished_before'):
+        print(f'{args.out} was finished before: nothing was packed now. --overwrite packs it anew')
     print(f'{args.out}: {counts["videos"]} videos, {counts["tracks"]} tracks, {counts["crops"]} crops, '
           f'{counts["crop_bytes"]} bytes of crops, in {time.monotonic() - start:.1f} s')
     for reason, count in counts['skipped'].items():

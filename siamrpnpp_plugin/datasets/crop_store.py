@@ -23,7 +23,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 import lmdb
 import numpy as np
@@ -45,6 +45,14 @@ class StoreError(ValueError):
     """A store that cannot be read: missing, unfinished, damaged or of another version."""
 
 
+class UnfinishedError(StoreError):
+    """A store that is still being packed."""
+
+
+class ForeignError(StoreError):
+    """No store at all."""
+
+
 class _Opened(NamedTuple):
     """An LMDB opened by one process. The arrays are views of the mapped file: they live as long as `env` is open."""
 
@@ -64,7 +72,7 @@ def _file_of(path: str) -> tuple:
     try:
         stat = os.stat(os.path.join(path, 'data.mdb'))
     except OSError:
-        raise StoreError(f'{path} is not a crop store: it has no data.mdb') from None
+        raise ForeignError(f'{path} is not a crop store: it has no data.mdb') from None
     return stat.st_dev, stat.st_ino
 
 
@@ -91,11 +99,12 @@ def _open(path: str) -> _Opened:
         try:
             crops, index = env.open_db(b'crops', create=False), env.open_db(b'index', create=False)
         except lmdb.NotFoundError:
-            raise StoreError(f'{path} is an LMDB, but not a crop store') from None
+            raise ForeignError(f'{path} is an LMDB, but not a crop store') from None
         txn = env.begin(buffers=True)
         manifest = txn.get(b'manifest', db=index)
         if manifest is None:
-            raise StoreError(f'{path} is unfinished: run the same pack_dataset.py command again, it goes on where it stopped')
+            raise UnfinishedError(f'{path} is unfinished: run the same pack_dataset.py command again, it goes on where it '
+                                  'stopped')
         manifest = json.loads(bytes(manifest))
         if (manifest.get('format'), manifest.get('format_version')) != (FORMAT, FORMAT_VERSION):
             raise StoreError(f'{path} has format {manifest.get("format")!r} version {manifest.get("format_version")}; this '
@@ -106,6 +115,9 @@ def _open(path: str) -> _Opened:
             if value is None or len(value) != manifest['arrays'][name]['bytes']:
                 raise StoreError(f'{path} is damaged: its index has no {name}, or not all of it')
             arrays[name] = np.frombuffer(value, dtype).reshape(-1, *columns)
+    except lmdb.Error as error:
+        env.close()
+        raise StoreError(f'{path} is damaged: {error}') from error
     except BaseException:
         env.close()
         raise
@@ -124,23 +136,23 @@ class CropStore:
 
     def __init__(self, path: str) -> None:
         self.path = str(path)
-        self._key = os.path.realpath(self.path)
-        opened = _OPENED.get(self._key)
-        if opened is not None and os.path.isdir(self._key) and opened.file != _file_of(self._key):
+        self.real_path = os.path.realpath(self.path)
+        opened = _OPENED.get(self.real_path)
+        if opened is not None and os.path.isdir(self.real_path) and opened.file != _file_of(self.real_path):
             self.close()  # another store has been put in its place
 
     def _opened(self) -> _Opened:
-        opened = _OPENED.get(self._key)
+        opened = _OPENED.get(self.real_path)
         if opened is None or opened.pid != os.getpid():
             if opened is not None:  # inherited through fork: close our copy, or lmdb refuses to open the file
-                del _OPENED[self._key]
+                del _OPENED[self.real_path]
                 opened.env.close()
-            opened = _OPENED[self._key] = _open(self._key)
+            opened = _OPENED[self.real_path] = _open(self.real_path)
         return opened
 
     def close(self) -> None:
         """Close the file in this process, for all CropStores of this path."""
-        opened = _OPENED.pop(self._key, None)
+        opened = _OPENED.pop(self.real_path, None)
         if opened is not None:
             opened.env.close()
 
@@ -188,17 +200,21 @@ class CropStore:
             StoreError: If there is no such crop, named with the store and the key.
         """
         opened = self._opened()
-        value = opened.txn.get(crop_key(number), db=opened.crops) if 0 <= number < len(opened.arrays['frame']) else None
+        try:
+            value = opened.txn.get(crop_key(number), db=opened.crops) if 0 <= number < len(opened.arrays['frame']) else None
+        except lmdb.Error as error:
+            raise StoreError(f'{self.describe(number)} cannot be read: {error}') from error
         if value is None:
             raise StoreError(f'{self.path} has no crop {number}, it has {len(self)} (0 ... {len(self) - 1})')
         return bytes(value)
 
-    def target_size(self, number: int) -> np.ndarray:
-        """(2,) float64 width and height of the target in pixels of its crop; its centre is the middle of the crop."""
+    def target_size(self, number: Union[int, slice]) -> np.ndarray:
+        """(..., 2) float64 width and height of the target in pixels of its crop; its centre is the middle of the crop."""
         opened = self._opened()
         box = opened.arrays['box_xyxy'][number].astype(np.float64)
         settings = opened.manifest['settings']
-        return (box[2:] - box[:2]) * (settings['template_size'] / context_side(box, settings['context']))
+        scale = settings['template_size'] / context_side(box, settings['context'])
+        return (box[..., 2:] - box[..., :2]) * scale[..., None]
 
     @property
     def settings(self) -> dict:
@@ -231,14 +247,17 @@ class CropStore:
         for name, entry in opened.manifest['arrays'].items():
             good = zlib.crc32(opened.arrays[name]) == entry['crc32']
             yield None if good else f'the index array {name} of {self.path} is damaged'
-        cursor = opened.txn.cursor(db=opened.crops)
         found = 0
-        for number, (key, value) in enumerate(cursor):
-            if bytes(key) != crop_key(number):
-                yield f'{self.path} lacks crop {number}'
-                return
-            good = number < len(self) and zlib.crc32(value) == opened.arrays['crc32'][number]
-            yield None if good else f'{self.describe(min(number, len(self) - 1))} is damaged'
-            found += 1
+        try:
+            for number, (key, value) in enumerate(opened.txn.cursor(db=opened.crops)):
+                if bytes(key) != crop_key(number):
+                    yield f'{self.path} lacks crop {number}'
+                    return
+                good = number < len(self) and zlib.crc32(value) == opened.arrays['crc32'][number]
+                yield None if good else f'{self.describe(min(number, len(self) - 1))} is damaged'
+                found += 1
+        except lmdb.Error as error:
+            yield f'{self.path} cannot be read from crop {found} on: {error}'
+            return
         if found != len(self):
             yield f'{self.path} has {found} crops, its index names {len(self)}'

@@ -14,7 +14,7 @@ import numpy as np
 from ..ops.crop import context_side, crop_and_resize, square_window
 from .crop_store import GENERATED, OCCLUDED
 from .jpeg import encode_jpeg, is_complete_jpeg
-from .sources import Skip
+from .sources import Skip, has_area
 
 ROW = np.dtype([('track', '<i4'), ('frame', '<i4'), ('box_xyxy', '<f4', 4), ('flags', 'u1'), ('crc32', '<u4'), ('offset', '<i8'),
                 ('length', '<i4')])
@@ -59,7 +59,7 @@ class Video(NamedTuple):
 
     def header(self) -> bytes:
         """All but the pixels, as bytes."""
-        text = json.dumps(dict(name=self.name, tracks=self.tracks, skips=self.skips), ensure_ascii=False).encode()
+        text = json.dumps(dict(name=self.name, tracks=self.tracks, skips=self.skips)).encode()
         return struct.pack('>Q', len(text)) + text + self.rows.tobytes()
 
     @classmethod
@@ -108,6 +108,10 @@ def crop_video(source: Any, video: str, settings: PackSettings, file: Any) -> Vi
             track, box = tracks[index], tracks[index].boxes_xyxy[row]
             if track.image_sizes is not None and track.image_sizes[row] != (width, height):
                 skips.append(Skip('image size differs', f'{where}: {width}x{height}, annotated as {track.image_sizes[row]}'))
+                continue
+            if not has_area(np.float32(box)) or (box[2:] - box[:2]).max() > 1e6:  # as the index will have it
+                skips.append(Skip('zero-size box' if (box[2:] - box[:2]).max() < 1e6 else 'malformed annotation',
+                                  f'{where}: track {track.name}, {box.tolist()}'))
                 continue
             if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
                 skips.append(Skip('box outside the image', f'{where}: track {track.name}, {box.tolist()} in {width}x{height}'))

@@ -26,10 +26,10 @@ from typing import Any, Optional
 import cv2
 import numpy as np
 
-from .crop_store import CropStore, StoreError
+from .crop_store import CropStore, ForeignError, StoreError, UnfinishedError
 from .cropping import ROW, PackSettings, Video, crop_video
 from .sources import Skip
-from .store_writer import PackError, StoreWriter, lock_store
+from .store_writer import PackError, StoreWriter, lock_store, refuse_foreign, remove_stillborn
 
 
 def _finished_manifest(path: Path) -> Optional[dict]:
@@ -37,10 +37,8 @@ def _finished_manifest(path: Path) -> Optional[dict]:
     store = CropStore(str(path))
     try:
         return store.manifest
-    except StoreError as error:
-        if 'unfinished' in str(error) or 'no data.mdb' in str(error) or 'not a crop store' in str(error):
-            return None
-        raise
+    except (UnfinishedError, ForeignError):  # the writer looks closer
+        return None
     finally:
         store.close()
 
@@ -71,7 +69,7 @@ def pack(source: Any, path: str, settings: Optional[PackSettings] = None, worker
         progress: Called with videos done, videos in all, crops and bytes so far.
 
     Returns:
-        The manifest.
+        The manifest; with `finished_before=True` if the store was finished already and nothing has been done.
 
     Raises:
         PackError: If another process writes the store, it was begun with other settings, nothing can be packed, the disk is full,
@@ -85,7 +83,8 @@ def pack(source: Any, path: str, settings: Optional[PackSettings] = None, worker
     videos = source.videos()
     if not videos:
         raise PackError(f'{source.root} has no videos for the reader {source.name!r}')
-    identity = dict(source=dict(name=source.name, options=source.options, videos=len(videos), crc32=_digest(videos)),
+    content = [f'{video}\t{source.fingerprint(video)}' for video in videos]
+    identity = dict(source=dict(name=source.name, options=source.options, videos=len(videos), crc32=_digest(content)),
                     settings=asdict(settings), shard=[index, count])
     videos = videos[len(videos) * index // count:len(videos) * (index + 1) // count]
 
@@ -170,11 +169,15 @@ def _write_store(path: Path, identity: dict, videos: Callable, total: int, stric
         raise PackError(f'{path} is a folder with other files; a store needs one of its own')
     path.mkdir(parents=True, exist_ok=True)
     with lock_store(path) as lock_file:
+        remove_stillborn(path)
         if overwrite:
+            refuse_foreign(path)
+            _remove_folder(path / 'parts')  # first: they must never meet another job's data.mdb
             for old in (path / 'data.mdb', path / 'lock.mdb', path / 'report.json', path / 'skipped.tsv'):
                 old.unlink(missing_ok=True)
-            shutil.rmtree(path / 'parts', ignore_errors=True)
-        if (path / 'data.mdb').exists():
+        if not (path / 'data.mdb').exists():
+            _remove_folder(path / 'parts')
+        else:
             manifest = _finished_manifest(path)
             if manifest is not None:
                 if any(manifest[key] != identity[key] for key in ('source', 'settings', 'shard')):
@@ -183,8 +186,9 @@ def _write_store(path: Path, identity: dict, videos: Callable, total: int, stric
                 if strict and skipped:
                     raise PackError(f'--strict: {path} is finished and lacks what its skipped.tsv names ({skipped} entries): '
                                     'mend the data and pack anew with --overwrite')
+                _remove_folder(path / 'parts')
                 progress(total, total, manifest['counts']['crops'], manifest['counts']['crop_bytes'])
-                return _report(path, manifest)
+                return dict(_report(path, manifest), finished_before=True)
         try:
             (path / 'parts').mkdir(exist_ok=True)
             manifest = _take_videos(StoreWriter(path, identity), identity, videos, lock_file, total, strict, progress)
@@ -208,7 +212,8 @@ def _take_videos(writer: StoreWriter, identity: dict, videos: Callable, lock_fil
         crops, size, written = writer.num_crops, 0, writer.done
         progress(writer.done, total, crops, size)
         for video in generator:
-            if strict:
+            if strict and video.skips:
+                shutil.rmtree(writer.path / 'parts', ignore_errors=True)  # mended data is read anew
                 _refuse_skips(video)
             crops, size = crops + len(video.rows), size + int(video.rows['length'].sum())
             if writer.add(video):
@@ -218,7 +223,7 @@ def _take_videos(writer: StoreWriter, identity: dict, videos: Callable, lock_fil
         writer.commit()
         if strict:
             for video in writer.videos():
-                _refuse_skips(video)
+                _refuse_skips(video, '; it is packed already: mend the data and start anew with --overwrite')
         if not writer.num_crops and identity['shard'][1] == 1:
             reasons = Counter(skip.reason for video in writer.videos() for skip in video.skips)
             raise PackError(f'nothing to pack, everything was skipped: {dict(reasons)}')
@@ -228,11 +233,16 @@ def _take_videos(writer: StoreWriter, identity: dict, videos: Callable, lock_fil
         writer.close()
 
 
-def _refuse_skips(video: Video) -> None:
+def _refuse_skips(video: Video, hint: str = '') -> None:
     if video.skips:
         skip = video.skips[0]
         raise PackError(f'--strict: {video.name}: {skip.reason}: {skip.where}'
-                        + (f' (and {len(video.skips) - 1} more)' if len(video.skips) > 1 else ''))
+                        + (f' (and {len(video.skips) - 1} more)' if len(video.skips) > 1 else '') + hint)
+
+
+def _remove_folder(path: Path) -> None:
+    if path.exists():
+        shutil.rmtree(path)
 
 
 def _cropped(source: Any, videos: list, settings: PackSettings, folder: Path, first: int, workers: int,
@@ -278,7 +288,7 @@ def _remove_parts(folder: Path, first: int, last: int) -> None:
 
 
 def _digest(names: list) -> int:
-    return zlib.crc32('\n'.join(names).encode())
+    return zlib.crc32('\n'.join(names).encode(errors='surrogateescape'))
 
 
 def _write_part(source: Any, video: str, settings: PackSettings, path: str) -> str:

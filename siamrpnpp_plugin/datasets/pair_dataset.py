@@ -43,7 +43,8 @@ class LMDBPairDataset(Dataset):
     Sample k depends on the seed and on k only: neither on workers, ranks or batch nor on what was loaded before. A pass goes
     through every video `repeats` times in a random order; a track of the video, a template frame, and as search frame one at most
     `frame_range` frames away are drawn uniformly. With probability `negative_share` the search image shows another track instead,
-    from any store, each store equally likely. That is PySOT's distribution (`pysot/datasets/dataset.py`).
+    from any store, each store equally likely. PySOT draws so too (`pysot/datasets/dataset.py`), but counts its range in annotated
+    frames of the track, which is the same where every frame is annotated.
 
     Any k >= 0 is a sample: epoch e of n pairs is samples e * n ... (e + 1) * n - 1, which `PairSampler` hands out.
 
@@ -52,7 +53,7 @@ class LMDBPairDataset(Dataset):
             its videos, default 1), `weight` (instead: its share of the samples), `frame_range` and `same_frame`.
         pipeline: Configs of transforms; they must cut both views to their final size.
         pairs_per_epoch: Length of an epoch in pairs (PySOT: 600,000).
-        frame_range: Largest distance of template and search frame in frame numbers (PySOT: VID 100, YouTube-BB 3, stills 1).
+        frame_range: Largest distance of template and search frame in frame numbers (PySOT: VID 100).
         negative_share: Share of pairs of two different targets.
         same_frame: Whether the template's own frame may be drawn as search frame. If not, it still is where the track has no
             other within range.
@@ -76,7 +77,7 @@ class LMDBPairDataset(Dataset):
         self._shares = self._mix([entry if isinstance(entry, dict) else dict(path=entry) for entry in entries],
                                  dict(frame_range=frame_range, same_frame=same_frame))
         self._ends = np.cumsum([share.slots for share in self._shares]).tolist()
-        tracks = {share.store.path: share.store.num_tracks for share in self._shares}
+        tracks = {share.store.real_path: share.store.num_tracks for share in self._shares}
         if negative_share > 0 and sum(tracks.values()) < 2:
             raise ValueError(f'negative pairs need two tracks, {list(tracks)} has only one: set negative_share=0')
 
@@ -105,6 +106,8 @@ class LMDBPairDataset(Dataset):
             ends = np.rint(np.cumsum([entry['weight'] for entry in entries]) / sum(entry['weight'] for entry in entries)
                            * self.pairs_per_epoch).astype(int)
             slots = np.diff(ends, prepend=0).tolist()
+            if not all(slots):
+                raise ValueError(f'a weight is so small that its store has no pair in {self.pairs_per_epoch}: {entries}')
         starts = (np.cumsum(slots) - slots).tolist()
         return [_Share(store, entry.get('frame_range', defaults['frame_range']), entry.get('same_frame', defaults['same_frame']),
                        store.num_videos, start, count) for store, entry, start, count in zip(stores, entries, starts, slots)]
@@ -148,7 +151,7 @@ class LMDBPairDataset(Dataset):
                 other = int(draws[0] * len(self._shares))
                 store = self._shares[other].store
                 other_track, crop = self._any_crop(store, int(draws[1] * store.num_videos), draws[2], draws[3])
-                if (store.path, other_track) != (share.store.path, track):
+                if other_track != track or store.real_path != share.store.real_path:
                     break
             search = (other, crop)
         return Pair((number, template), search, is_positive, hash_of(seed, k) >> 1)

@@ -5,6 +5,7 @@ it cannot use it returns as a `Skip`; nothing disappears without one. Boxes are 
 """
 
 import math
+import os
 import re
 import warnings
 import xml.etree.ElementTree as ElementTree
@@ -60,7 +61,7 @@ def has_area(box_xyxy: Sequence[float]) -> bool:
 
 def natural_order(name: str) -> list:
     """Sort key in which frame 9 comes before frame 10."""
-    return [(0, int(part), '') if part.isdigit() else (1, 0, part) for part in re.split(r'(\d+)', name) if part]
+    return [(0, int(part), '') if part.isdecimal() else (1, 0, part) for part in re.split(r'(\d+)', name) if part]
 
 
 def image_files(folder: Path) -> list:
@@ -102,6 +103,11 @@ class VIDSource:
         found = {path.relative_to(top).as_posix() for top in (self.images, self.annotations) for path in top.glob(pattern)
                  if path.is_dir()}
         return sorted(found)
+
+    def fingerprint(self, video: str) -> int:
+        """Number of annotation files; tells one version of a data set from another, soon."""
+        folder = self.annotations / video
+        return sum(name.endswith('.xml') for name in os.listdir(folder)) if folder.is_dir() else 0
 
     def read(self, video: str) -> tuple[list[Track], list[Skip]]:
         """Tracks of one video, by number, and what had to be left out."""
@@ -201,6 +207,10 @@ class FolderSource:
 
         walk(self.root)
         return sorted(found, key=natural_order)
+
+    def fingerprint(self, video: str) -> int:
+        """Bytes of annotations; tells one version of a data set from another, soon."""
+        return sum(path.stat().st_size for path in self._ground_truths(self.root / video))
 
     def read(self, video: str) -> tuple[list[Track], list[Skip]]:
         """Tracks of one video and what had to be left out. Frames are numbered from 0 in the order of the images."""

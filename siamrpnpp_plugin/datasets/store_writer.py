@@ -39,9 +39,7 @@ class StoreWriter:
 
     def __init__(self, path: Path, identity: dict) -> None:
         self.path = path
-        with suppress(FileNotFoundError):
-            if (path / 'data.mdb').stat().st_size < 2 * mmap.PAGESIZE:  # a disk that was full from the start
-                (path / 'data.mdb').unlink()
+        refuse_foreign(path)
         try:
             self.env = lmdb.open(str(path), lock=False, max_dbs=3, map_size=1 << 28)
         except lmdb.Error as error:
@@ -59,10 +57,6 @@ class StoreWriter:
         """Find what is there, or write down what this store will be."""
         path = self.path
         check_length(self.env, str(path))
-        with self.env.begin() as txn:
-            names = [bytes(name) for name, _ in txn.cursor()]
-        if names and b'crops' not in names:
-            raise PackError(f'{path} is an LMDB, but not a crop store: choose another name')
         try:
             self.crops, self.index, self.progress = (self.env.open_db(name) for name in (b'crops', b'index', b'progress'))
         except lmdb.Error as error:
@@ -177,7 +171,32 @@ class StoreWriter:
 
 
 def _one_line(text: str) -> str:
-    return ' '.join(text.split())
+    """Text on one line; bytes of file names that are no UTF-8 are written as escapes."""
+    return ' '.join(text.split()).encode(errors='surrogateescape').decode(errors='backslashreplace')
+
+
+def remove_stillborn(path: Path) -> None:
+    """Forget a data.mdb that has not even LMDB's two first pages: the disk was full from the start."""
+    with suppress(FileNotFoundError):
+        if (path / 'data.mdb').stat().st_size < 2 * mmap.PAGESIZE:
+            (path / 'data.mdb').unlink()
+
+
+def refuse_foreign(path: Path) -> None:
+    """Never write into, or over, an LMDB that holds something else.
+
+    Raises:
+        PackError: If it does.
+    """
+    if not (path / 'data.mdb').exists():
+        return
+    try:
+        with lmdb.open(str(path), readonly=True, lock=False, max_dbs=3) as env, env.begin() as txn:
+            names = [bytes(name) for name, _ in txn.cursor()]
+    except lmdb.Error:
+        return  # damaged: whoever opens it says so
+    if names and b'crops' not in names:
+        raise PackError(f'{path} is an LMDB, but not a crop store: choose another name')
 
 
 @contextmanager

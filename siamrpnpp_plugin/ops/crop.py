@@ -32,7 +32,8 @@ def context_side(box_xyxy: Array, context: float = 0.5) -> Array:
     """
     width, height = box_xyxy[..., 2] - box_xyxy[..., 0], box_xyxy[..., 3] - box_xyxy[..., 1]
     if not ((width > 0) & (height > 0)).all():
-        raise ValueError(f'box_xyxy must have an area, got {box_xyxy.tolist()}')
+        bad = box_xyxy[~((width > 0) & (height > 0))].reshape(-1, 4)[0]
+        raise ValueError(f'box_xyxy must have an area, got {bad.tolist()}')
     margin = context * (width + height)
     return ((width + margin) * (height + margin)) ** 0.5
 

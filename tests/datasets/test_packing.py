@@ -17,7 +17,7 @@ from conftest import ROOT, load_tool
 
 from siamrpnpp_plugin.datasets.crop_store import CropStore, StoreError
 from siamrpnpp_plugin.datasets.cropping import PackSettings
-from siamrpnpp_plugin.datasets.packing import merge, pack
+from siamrpnpp_plugin.datasets.packing import _write_part, merge, pack
 from siamrpnpp_plugin.datasets.sources import FolderSource, VIDSource
 from siamrpnpp_plugin.datasets.store_writer import PackError, StoreWriter, lock_store
 from siamrpnpp_plugin.datasets.synthetic import Target, annotation_xml, video_name, write_synthetic_vid
@@ -262,7 +262,7 @@ def test_on_a_full_disk_packing_stops_and_goes_on_when_there_is_room(vid, tmp_pa
     CropStore(small_disk / 'store').close()
 
 
-@pytest.mark.parametrize('kilobytes', [8, 16, 28, 32, 200, 400, 500, 600])
+@pytest.mark.parametrize('kilobytes', [4, 8, 16, 28, 32, 200, 400, 500, 600])
 def test_wherever_the_disk_fills_up_the_error_says_so(vid, whole, small_disk, kilobytes):
     subprocess.run(['mount', '-o', f'remount,size={kilobytes}k', small_disk], check=True)
     with pytest.raises(PackError, match='the disk of .* is full: make room and run the same command again'):
@@ -352,7 +352,7 @@ def test_packing_a_finished_store_again_changes_nothing(vid, whole, tmp_path):
     store, calls = Path(shutil.copytree(whole, tmp_path / 'store')), []
     (store / 'report.json').unlink()
     manifest = pack(VIDSource(vid), store, SMALL, progress=lambda *numbers: calls.append(numbers))
-    assert manifest == manifest_of(whole)
+    assert manifest == dict(manifest_of(whole), finished_before=True)
     assert calls == [(6, 6, manifest['counts']['crops'], manifest['counts']['crop_bytes'])]
     assert records(store) == records(whole)
     assert (store / 'report.json').read_text() == (whole / 'report.json').read_text()
@@ -616,3 +616,45 @@ def test_the_tool_ends_with_the_message_of_an_error(vid, tmp_path):
         load_tool('pack_dataset.py').main(['vid', str(tmp_path), str(tmp_path / 'b')])
     with pytest.raises(SystemExit, match='ValueError: crop size and template size need'):
         load_tool('pack_dataset.py').main(['vid', str(vid), str(tmp_path / 'c'), '--crop-size', '100'])
+
+
+def test_data_that_has_changed_is_not_taken_for_done(tmp_path):
+    """The same names with more frames: another data set."""
+    for name, frames in (('vid', 4), ('other', 6)):
+        list(write_synthetic_vid(tmp_path / name, videos=2, frames=frames, size=(WIDTH, HEIGHT)))
+    pack(VIDSource(tmp_path / 'vid'), tmp_path / 'store', SMALL, workers=0)
+    with pytest.raises(PackError, match='finished store of other data'):
+        pack(VIDSource(tmp_path / 'other'), tmp_path / 'store', SMALL, workers=0)
+
+
+def test_mended_data_passes_strict_the_next_time(tmp_path):
+    list(write_synthetic_vid(tmp_path / 'vid', videos=2, frames=4, size=(WIDTH, HEIGHT)))
+    image = next((tmp_path / 'vid' / 'Data').rglob('000002.JPEG'))
+    whole_image = image.read_bytes()
+    image.write_bytes(whole_image[:-100])
+    with pytest.raises(PackError, match='truncated image'):
+        pack(VIDSource(tmp_path / 'vid'), tmp_path / 'store', SMALL, workers=1, strict=True)
+    image.write_bytes(whole_image)
+    manifest = pack(VIDSource(tmp_path / 'vid'), tmp_path / 'store', SMALL, workers=1, strict=True)
+    assert manifest['counts']['skipped'] == {}
+
+
+def test_parts_of_another_job_never_get_into_a_store(vid, whole, tmp_path):
+    """The data.mdb of a job of another quality is gone, its parts are left."""
+    store = tmp_path / 'store'
+    (store / 'parts').mkdir(parents=True)
+    (store / 'pack.lock').touch()
+    source = VIDSource(vid)
+    _write_part(source, source.videos()[0], PackSettings(crop_size=127, template_size=31, quality=10),
+                str(store / 'parts' / '00000000.part'))
+    pack(source, store, SMALL, workers=0)
+    assert records(store) == records(whole)
+
+
+def test_overwrite_spares_what_is_no_store(vid, tmp_path):
+    with lmdb.open(str(tmp_path / 'mine')) as env, env.begin(write=True) as txn:
+        txn.put(b'mine', b'precious')
+    with pytest.raises(PackError, match='not a crop store'):
+        pack(VIDSource(vid), tmp_path / 'mine', SMALL, workers=0, overwrite=True)
+    with lmdb.open(str(tmp_path / 'mine')) as env, env.begin() as txn:
+        assert txn.get(b'mine') == b'precious'

@@ -9,15 +9,20 @@ import pytest
 from conftest import load_tool
 
 from siamrpnpp_plugin.datasets import CropStore
+from siamrpnpp_plugin.datasets.packing import pack
+from siamrpnpp_plugin.datasets.sources import VIDSource
 from siamrpnpp_plugin.models import AnchorGenerator
 
 inspect_dataset = load_tool('inspect_dataset.py')
 
 
 def run(*args) -> int:
-    with pytest.raises(SystemExit) as exit_info:
+    """The exit code."""
+    try:
         inspect_dataset.main([str(arg) for arg in args])
-    return exit_info.value.code
+    except SystemExit as error:
+        return error.code
+    return 0
 
 
 def test_a_whole_store_is_described_and_drawn(store, tmp_path, capsys):
@@ -65,7 +70,20 @@ def test_boxes_that_no_anchor_covers_are_counted():
     assert inspect_dataset.best_overlaps(np.array([[side, 6 * side]]), anchors)[0] < 0.55
 
 
-def test_sizes_are_those_that_the_store_gives(store):
-    crops = CropStore(store)
-    sizes = inspect_dataset.target_sizes(crops)
-    assert np.array_equal(sizes, [crops.target_size(number) for number in range(len(crops))])
+@pytest.mark.parametrize('name', ['names', 'track_start', 'box_xyxy'])
+def test_a_damaged_index_is_reported_whatever_it_is(store, tmp_path, name, capsys):
+    damaged = tmp_path / 'damaged.lmdb'
+    shutil.copytree(store, damaged)
+    with lmdb.open(str(damaged), lock=False, max_dbs=2) as env, env.begin(write=True) as txn:
+        index = env.open_db(b'index', txn, create=False)
+        value = bytearray(txn.get(name.encode(), db=index))
+        value[8:24] = b'\xff' * 16
+        txn.put(name.encode(), bytes(value), db=index)
+    assert run(damaged) == 1
+    assert f'index array {name}' in capsys.readouterr().out
+
+
+def test_an_empty_shard_is_described(vid_root, tmp_path, capsys):
+    pack(VIDSource(vid_root), tmp_path / 'empty.lmdb', workers=0, shard=(0, 9))
+    assert run(tmp_path / 'empty.lmdb') == 0
+    assert '0 crops' in capsys.readouterr().out

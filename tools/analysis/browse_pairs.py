@@ -102,7 +102,10 @@ def main(argv=None) -> None:
                                                                   kept[positive].float().mean(dim=0).tolist())))
     without = int((candidates[positive].sum(dim=1) == 0).sum())
     print(f'{int(positive.sum())} positive pairs, {without} of them without a positive anchor; {int((~positive).sum())} negative')
-    save_image(args.out, image_grid(images, columns=max(1, round(len(images) ** 0.5 * 0.8))))
+    try:
+        save_image(args.out, image_grid(images, columns=max(1, round(len(images) ** 0.5 * 0.8))))
+    except (ValueError, OSError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
     print(f'{args.out}: {len(images)} pairs, template and search; green: the target, red: another object')
 
 

@@ -47,6 +47,8 @@ def overlaps(models: dict, loader: torch.utils.data.DataLoader) -> dict:
             predicted = torch.stack([pair['box_xyxy'] for pair in model.val_step(batch)]).cpu()
             found[name].append(box_iou(predicted, box)[positive])
         found['static box'].append(box_iou(static_boxes(box, batch['search'].shape[-1]), box)[positive])
+    if not sum(map(len, found['static box'])):
+        raise ValueError('val_dataloader has no positive pair')
     return {name: torch.cat(values).numpy() for name, values in found.items()}
 
 
