@@ -7,7 +7,7 @@ model = dict(
     head=dict(
         rpn_head=dict(in_channels=48, hidden_channels=48),
         anchor_generator=dict(scales=[6])))  # 48 pixels: three quarters of 64, as the images
-tracker = dict(type='SiamRPNTracker', template_size=95, search_size=191)
+tracker = dict(type='SiamRPNTracker', window_influence=0.2, template_size=95, search_size=191)
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,

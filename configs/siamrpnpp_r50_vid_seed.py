@@ -22,7 +22,7 @@ auto_scale_lr = dict(base_batch_size=96)
 optim_wrapper = dict(
     optimizer=dict(lr=0.001, weight_decay=5e-4),
     paramwise_cfg=dict(_delete_=True),
-    clip_grad=None)
+    clip_grad=dict(max_norm=1e9))  # none; logs the norm
 param_scheduler = [
     dict(type='ConstantLR', factor=1, begin=0, end=5),
     dict(type='MultiStepLR', milestones=[5], gamma=5),

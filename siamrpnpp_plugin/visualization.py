@@ -1,4 +1,4 @@
-"""Boxes on images, and images in a grid. Images are (H, W, 3) uint8 BGR; boxes are continuous pixels."""
+"""Boxes on images, images in a grid, curves, videos. Images are (H, W, 3) uint8 BGR; boxes are continuous pixels."""
 
 import os
 from collections.abc import Sequence
@@ -7,6 +7,9 @@ from typing import Union
 
 import cv2
 import numpy as np
+from mmengine.visualization import Visualizer
+
+from .registry import VISUALIZERS
 
 GREEN, RED, YELLOW = (60, 200, 60), (60, 60, 230), (40, 210, 240)
 
@@ -125,3 +128,32 @@ def write_tracks(path: Union[str, 'os.PathLike[str]'], images: Sequence[str], tr
         writer.write(frame)
     if writer is not None:
         writer.release()
+
+
+@VISUALIZERS.register_module()
+class TrackingVisualizer(Visualizer):
+    """mmengine's Visualizer, arguments and backends as there, that also shows what a Siamese network sees."""
+
+    def add_pairs(self, name: str, template: np.ndarray, search: np.ndarray, box_xyxy: np.ndarray, is_positive: np.ndarray,
+                  found_xyxy: np.ndarray, score: np.ndarray, step: int = 0) -> None:
+        """Hand a picture to every backend: per pair the template, the search image with both boxes, the best score of each cell.
+
+        Args:
+            name: Of the picture.
+            template: (B, 3, h, h) uint8 BGR.
+            search: (B, 3, S, S) uint8 BGR.
+            box_xyxy: (B, 4) boxes as in a batch, half a pixel less than continuous ones; green, red for a negative pair.
+            is_positive: (B,) bool.
+            found_xyxy: (B, 4) boxes of the network, as in a batch; yellow. NaN is not drawn.
+            score: (B, A, H, W) probabilities.
+            step: Iteration.
+        """
+        size, images = search.shape[-1], []
+        for index in range(len(search)):
+            canvas = np.zeros((size, template.shape[-1], 3), np.uint8)
+            canvas[:template.shape[-2]] = template[index].transpose(1, 2, 0)
+            seen = draw_box(search[index].transpose(1, 2, 0), box_xyxy[index] + 0.5, GREEN if is_positive[index] else RED)
+            if np.isfinite(found_xyxy[index]).all():
+                seen = draw_box(seen, found_xyxy[index] + 0.5, YELLOW)
+            images += [canvas, seen, heat_map(score[index].max(axis=0), size)]
+        self.add_image(name, image_grid(images, columns=3)[..., ::-1], step)

@@ -34,10 +34,12 @@ def small_model_config(**changes) -> dict:
 def pair_batch(batch: int = 2, template_size: int = 127, search_size: int = 255) -> dict:
     """A batch as the loader gives it: uint8 BGR images, targets near the middle, the last pair negative."""
     generator = torch.Generator().manual_seed(0)
+    middle, half = search_size // 2, round(template_size / 4)
+    box = torch.tensor([[middle - half] * 2 + [middle + half] * 2]).float()
     return dict(
         template=torch.randint(0, 256, (batch, 3, template_size, template_size), generator=generator, dtype=torch.uint8),
         search=torch.randint(0, 256, (batch, 3, search_size, search_size), generator=generator, dtype=torch.uint8),
-        box_xyxy=torch.tensor([[95., 95., 159., 159.]]).repeat(batch, 1) + torch.arange(batch)[:, None],
+        box_xyxy=box.repeat(batch, 1) + torch.arange(batch)[:, None],
         is_positive=torch.arange(batch) < max(batch - 1, 1))
 
 

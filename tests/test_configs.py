@@ -26,7 +26,9 @@ def test_config_takes_a_loss_step(path):
     frozen = {name: p.detach().clone() for name, p in model.named_parameters() if not p.requires_grad}
     before = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
 
-    losses = model(**model.data_preprocessor(pair_batch(), training=True), mode='loss')
+    tracker = config.get('tracker', {})
+    batch = pair_batch(2, tracker.get('template_size', 127), tracker.get('search_size', 255))
+    losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
     loss, _ = model.parse_losses(losses)
     loss.backward()
 

@@ -12,6 +12,7 @@ import torch
 from conftest import ROOT
 from mmengine.config import Config
 
+DUMP_IMPORT = "custom_imports = dict(imports='training_dump', allow_failed_imports=False)\n"
 MAIN = ROOT / 'configs' / 'siamrpnpp_r50_vid.py'
 
 

@@ -19,7 +19,7 @@ from mmengine.runner import Runner
 from siamrpnpp_plugin.datasets import StoreError
 from siamrpnpp_plugin.engine import CheckpointError, newest_checkpoint
 from siamrpnpp_plugin.engine.checkpoint_files import is_whole
-from siamrpnpp_plugin.engine.launch import init_cpu_ranks
+from siamrpnpp_plugin.engine.launch import init_cpu_ranks, leave_ranks
 
 AMP_DTYPES = ('float16', 'bfloat16')
 
@@ -100,6 +100,7 @@ def main(argv=None) -> None:
         drop_validation_without_store(config)
         runner = Runner.from_cfg(config) if 'runner_type' not in config else RUNNERS.build(config)
         runner.train()
+        leave_ranks()
     except (StoreError, CheckpointError, FloatingPointError, FileNotFoundError, ValueError, KeyError) as error:
         if os.environ.get('SIAMRPNPP_TRACEBACK'):
             raise

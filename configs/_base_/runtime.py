@@ -10,4 +10,4 @@ default_hooks = dict(
     sampler_seed=None,  # PairTrainLoop does it
     checkpoint=dict(type='ResumableCheckpointHook', interval=1, iter_interval=1000, max_keep=3))
 custom_hooks = [dict(type='SafetyHook'), dict(type='MonitorHook', interval=200, picture_interval=1000)]
-visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])  # or TensorboardVisBackend, WandbVisBackend
+visualizer = dict(type='TrackingVisualizer', vis_backends=[dict(type='LocalVisBackend')])  # or Tensorboard-, WandbVisBackend

@@ -60,10 +60,9 @@ def texture(rng: np.random.Generator, width: int, height: int, split: str, palet
     bend = 3 * value if split == 'val' else 0
     stripes = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period + bend).astype(np.float32)
     value = value + rng.uniform(0, 0.5) * stripes
-    value = (value - value.min()) / np.ptp(value) * (len(palette) - 1.001)
-    low = value.astype(int)
-    share = (value - low)[..., None]
-    return (palette[low] * (1 - share) + palette[low + 1] * share).astype(np.float32)
+    steps = np.linspace(0, len(palette) - 1, 1024)
+    colors = np.stack([np.interp(steps, np.arange(len(palette)), channel) for channel in palette.T], axis=1).astype(np.float32)
+    return colors.take(((value - value.min()) * (1023 / np.ptp(value))).astype(np.int16), axis=0)
 
 
 def outline(rng: np.random.Generator) -> np.ndarray:
@@ -155,7 +154,7 @@ class SyntheticVideo:
         for _ in range(int(rng.choice([1, 1, 2, 3]))):
             palette, points = self._palette(base), outline(rng)
             self.targets.append(make_sprite(rng, split, palette, points, self._walk(short * rng.uniform(0.15, 0.32))))
-            for _ in range(int(rng.integers(0, 3))):  # look-alikes: of the same colours, or of the same shape
+            for _ in range(int(rng.integers(0, 2))):  # look-alikes: of the same colours, or of the same shape
                 similar = palette if rng.random() < 0.5 else self._palette(base)
                 shape = outline(rng) if similar is palette else points
                 self.others.append(make_sprite(rng, split, similar, shape, self._walk(short * rng.uniform(0.12, 0.3))))
@@ -185,7 +184,7 @@ class SyntheticVideo:
         widths, heights = side * scale * aspect, side * scale / aspect
         turn = np.clip(smooth_path(rng, frames, 20, 0.2), -0.5, 0.5)
         place, heading = rng.uniform(0.2, 0.8, 2) * limits, rng.uniform(0, 2 * np.pi)
-        speed = rng.uniform(0.06, 0.2) * (1 + np.clip(smooth_path(rng, frames, 10, 0.4), -0.7, 0.7))
+        speed = rng.uniform(0.04, 0.12) * (1 + np.clip(smooth_path(rng, frames, 10, 0.4), -0.7, 0.7))
         bend = smooth_path(rng, frames, 6, 0.15)
         places = np.empty((frames, 2))
         for t in range(frames):

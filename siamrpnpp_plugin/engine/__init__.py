@@ -5,7 +5,7 @@ from .checkpoint_hook import CheckpointError, ResumableCheckpointHook
 from .param_groups import MergedGroupsConstructor
 from .samplers import PairSampler
 from .train_loop import PairTrainLoop
-from .training_hooks import BackboneScheduleHook, MonitorHook, SafetyHook
+from .training_hooks import BackboneScheduleHook, MonitorHook, SafetyHook, StepEMAHook
 
 __all__ = ['BackboneScheduleHook', 'CheckpointError', 'MergedGroupsConstructor', 'MonitorHook', 'PairSampler', 'PairTrainLoop',
-           'ResumableCheckpointHook', 'SafetyHook', 'newest_checkpoint']
+           'ResumableCheckpointHook', 'SafetyHook', 'StepEMAHook', 'newest_checkpoint']

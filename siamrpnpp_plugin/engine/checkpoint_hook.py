@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import torch
-from mmengine.dist import all_reduce, get_comm_device, is_main_process
+from mmengine.dist import all_reduce, broadcast, get_comm_device, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -22,8 +22,11 @@ class CheckpointError(RuntimeError):
 
 @HOOKS.register_module()
 class ResumableCheckpointHook(Hook):
-    """Saves `epoch_E.pth` after epochs, `epoch_E_iter_I.pth` within them, `best_*.pth` after a validation, each with all that an
-    exact resume needs; in place of mmengine's CheckpointHook.
+    """Saves `epoch_E.pth` after epochs and `epoch_E_iter_I.pth` within them, with all that an exact resume needs, and weights
+    in `best_*.pth` after a validation; in place of mmengine's CheckpointHook.
+
+    Checkpoints of another run that lie in the work dir, beyond where this run starts, are moved into a folder of their own.
+    Weights that are not finite are not saved.
 
     Args:
         interval: Epochs between checkpoints; the last epoch has one always.
@@ -52,10 +55,28 @@ class ResumableCheckpointHook(Hook):
         self.best: Optional[float] = None
 
     def before_train(self, runner: Runner) -> None:
-        """Take up the best value of the run so far."""
+        """Take up the best value of the run so far, and put the files of other runs out of the way."""
+        if is_main_process():
+            self._move_others(runner)
         path = self._best_path(runner)
         if path is not None and runner._resume and path.exists():
             self.best = torch.load(path, map_location='cpu', weights_only=True)['meta'].get('best')
+
+    def _move_others(self, runner: Runner) -> None:
+        work_dir = Path(runner.work_dir)
+        for path in work_dir.glob('.*.pth.*'):
+            path.unlink(missing_ok=True)  # what a kill left half written
+        length = len(runner.train_dataloader)
+        start = (runner.epoch, runner.iter - runner.epoch * length)
+        others = [path for path in work_dir.glob('epoch_*.pth') if checkpoint_order(path) and checkpoint_order(path) > start]
+        if start == (0, 0):
+            others += work_dir.glob('best_*.pth')
+        if others:
+            folder = work_dir / f'before_{runner.timestamp}'
+            folder.mkdir(exist_ok=True)
+            for path in others:
+                path.rename(folder / path.name)
+            runner.logger.warning(f'{len(others)} checkpoints of another run were moved to {folder}')
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Optional[dict] = None) -> None:
         """Save within the epoch, when it is time or the run is to stop."""
@@ -100,6 +121,16 @@ class ResumableCheckpointHook(Hook):
         _check_fits(checkpoint.get('state_dict', checkpoint), model.state_dict(), self.allow_partial_load and not runner._resume,
                     runner)
         meta = checkpoint.get('meta', {})
+        if runner._resume and 'optimizer' not in checkpoint:
+            raise CheckpointError('this checkpoint has weights only, no optimizer: resume from epoch_*.pth, or start anew with '
+                                  '--cfg-options load_from=PATH')
+        if runner._resume:
+            place = torch.tensor([meta['epoch'], meta['iter']], device=get_comm_device())
+            first = place.clone()
+            broadcast(first)
+            if not torch.equal(place, first):
+                raise CheckpointError(f'rank {runner.rank} resumes from epoch and iteration {place.tolist()}, the first rank '
+                                      f'from {first.tolist()}: all nodes need the same work dir')
         if runner._resume and 'position' in meta:
             loop = runner.train_loop
             step = loop.samples_per_iter * loop.accumulation
@@ -117,6 +148,8 @@ class ResumableCheckpointHook(Hook):
         if hasattr(loop, 'samples_per_iter'):
             meta['position'] = (meta['iter'] - meta['epoch'] * len(loop.dataloader)) * loop.samples_per_iter
         try:
+            if not all(torch.isfinite(value).all() for value in runner.model.state_dict().values() if value.is_floating_point()):
+                raise OSError('the weights are not finite')
             runner.save_checkpoint(runner.work_dir, name, save_optimizer=with_optimizer, save_param_scheduler=with_optimizer,
                                    meta=meta, backend_args=dict(backend=ATOMIC))
         except OSError as caught:
@@ -125,7 +158,7 @@ class ResumableCheckpointHook(Hook):
         all_reduce(failed, 'max')
         if failed:
             raise CheckpointError(f'{Path(runner.work_dir) / name} cannot be written ({error or "on the first rank"}); '
-                                  'checkpoints written before are untouched: make room, then go on with --resume') from error
+                                  'checkpoints written before are untouched: mend that, then go on with --resume') from error
 
     def _remove_old(self, runner: Runner) -> None:
         """Leave the last `max_keep` checkpoints of epochs and the last two within them."""

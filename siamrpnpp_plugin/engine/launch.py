@@ -1,4 +1,4 @@
-"""Starting ranks where mmengine cannot: on machines without a GPU."""
+"""Starting ranks where mmengine cannot, on machines without a GPU, and ending them in order."""
 
 import os
 
@@ -28,3 +28,10 @@ def init_cpu_ranks(config: Config) -> None:
     config.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False))
     config.model_wrapper_cfg.device_ids = None
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ.get('LOCAL_WORLD_SIZE', 1))))
+
+
+def leave_ranks() -> None:
+    """End the process group, if there is one, once all ranks are here: one that exits while its threads talk aborts."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()

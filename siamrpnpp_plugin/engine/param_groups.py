@@ -3,7 +3,7 @@
 import logging
 
 from mmengine.logging import MMLogger
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -13,6 +13,12 @@ from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
 class MergedGroupsConstructor(DefaultOptimWrapperConstructor):
     """mmengine's constructor with the same `paramwise_cfg`, but parameters with equal settings share a group, and the log is not
     filled with a line for each tensor and setting. The groups never change during a run."""
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """The optimizer wrapper of a model; its groups are plain dicts, which torch.compile needs."""
+        wrapper = super().__call__(model)
+        wrapper.optimizer.param_groups[:] = [dict(group) for group in wrapper.optimizer.param_groups]
+        return wrapper
 
     def add_params(self, params: list, module: nn.Module, prefix: str = '', is_dcn_module: object = None) -> None:
         """Append the groups of a module to `params`."""

@@ -4,12 +4,16 @@ The recipe names the *global* batch: the samples of one optimizer step over all 
 follow from the number of ranks.
 """
 
+import os
 import random
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Optional, Union
 
 import numpy as np
 import torch
+from mmengine.dist import broadcast
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
@@ -40,6 +44,14 @@ def share_batch(global_batch_size: int, world_size: int, largest: int) -> tuple[
                          f'{max(round(global_batch_size / world_size), 1) * world_size}')
     accumulation = next(count for count in range(1, share + 1) if share % count == 0 and share // count <= largest)
     return share // accumulation, accumulation
+
+
+def _start_worker(init: Optional[Callable], worker_id: int) -> None:
+    """In a fresh worker of the loader: out of the rank's process group, so that a signal to the group reaches the rank alone,
+    which then finishes its step."""
+    os.setpgrp()
+    if init is not None:
+        init(worker_id)
 
 
 @LOOPS.register_module()
@@ -77,6 +89,7 @@ class PairTrainLoop(EpochBasedTrainLoop):
         self.sampler.trim(self.samples_per_iter * self.accumulation)
         self._max_iters = self.max_epochs * len(self.dataloader)
         self.stop_requested = False
+        self.dataloader.worker_init_fn = partial(_start_worker, self.dataloader.worker_init_fn)
 
     def _share(self, runner: Runner, dataloader: dict, global_batch_size: Optional[int]) -> dict:
         """The loader's config with this rank's batch size; tells the Runner how much to accumulate."""
@@ -92,6 +105,9 @@ class PairTrainLoop(EpochBasedTrainLoop):
             runner.logger.warning(f'an epoch has {pairs} pairs, fewer than a global batch of {wanted}: each epoch is one step')
             wanted = pairs // world_size * world_size
         batch_size, self.accumulation = share_batch(wanted, world_size, largest)
+        if 4 * batch_size < min(largest, wanted // world_size):
+            runner.logger.warning(f'a global batch of {wanted} only divides into batches of {batch_size} per rank, {largest} '
+                                  f'would be possible: better take a multiple of {largest * world_size}')
         wrapper = runner.optim_wrapper
         if isinstance(wrapper, OptimWrapper):
             wrapper._accumulative_counts = self.accumulation
@@ -134,6 +150,8 @@ class PairTrainLoop(EpochBasedTrainLoop):
         if start < len(self.dataloader):
             for index, batch in enumerate(self.dataloader, start):
                 self.run_iter(index, batch)
+        for buffer in self.runner.model.buffers():  # statistics of batch norms: validated on all ranks, saved from the first
+            broadcast(buffer)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 

@@ -8,13 +8,12 @@ from typing import Any, Optional
 import numpy as np
 import torch
 from mmengine.dist import all_reduce, get_comm_device, get_rank, master_only
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from ..registry import HOOKS
-from ..visualization import GREEN, RED, YELLOW, draw_box, heat_map, image_grid
 
 
 def _model(runner: Runner) -> nn.Module:
@@ -73,8 +72,8 @@ class SafetyHook(Hook):
     """Ends a run in order, all ranks at the same iteration: at a signal, or when a loss is not finite.
 
     On SIGTERM (a cluster's notice) or SIGUSR1 the checkpoint hook saves after the running optimizer step, and the run ends with
-    exit code 143. A loss of NaN or infinity saves the batch and the names of its samples and raises FloatingPointError on every
-    rank, before another checkpoint is written.
+    exit code 143. A loss or gradient norm of NaN or infinity saves the batch and the names of its samples and raises
+    FloatingPointError on every rank, before another checkpoint is written.
     """
 
     priority = 'VERY_HIGH'
@@ -101,12 +100,15 @@ class SafetyHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Optional[dict] = None) -> None:
         """Agree with the other ranks."""
         is_finite = all(bool(torch.isfinite(value).all()) for value in (outputs or {}).values() if torch.is_tensor(value))
+        norm = runner.message_hub.log_scalars.get('train/grad_norm')
+        if norm is not None and not hasattr(runner.optim_wrapper, 'loss_scaler'):  # a scaler leaves such steps out
+            is_finite &= bool(np.isfinite(norm.current()))
         status = torch.tensor([not is_finite, self._signalled], dtype=torch.float32, device=get_comm_device())
         all_reduce(status, 'max')
         failed, stop = status.tolist()
         if failed:
             raise FloatingPointError(f'iteration {runner.iter + 1}: ' + (
-                'the loss of another rank is not finite, see its message' if is_finite
+                'loss or gradient of another rank is not finite, see its message' if is_finite
                 else self._describe(runner, data_batch, outputs)))
         if stop:
             runner.train_loop.stop_requested = True
@@ -123,7 +125,18 @@ class SafetyHook(Hook):
             saved = f'the batch is saved in {path}'
         except OSError as error:
             saved = f'the batch could not be saved: {error}'
-        return f'the loss is not finite: {losses}; {saved}. Its samples: ' + '; '.join(samples or ['unknown'])
+        return f'loss or gradient is not finite: {losses}; {saved}. Its samples: ' + '; '.join(samples or ['unknown'])
+
+
+@HOOKS.register_module()
+class StepEMAHook(EMAHook):
+    """mmengine's EMAHook, arguments as there, but once per optimizer step: the average does not depend on how often gradients are
+    accumulated, and so not on the number of ranks."""
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Optional[dict] = None) -> None:
+        """Average after the steps."""
+        if getattr(runner.train_loop, 'is_step', True):
+            super().after_train_iter(runner, batch_idx, data_batch, outputs)
 
 
 @HOOKS.register_module()
@@ -136,6 +149,9 @@ class MonitorHook(Hook):
         interval: Iterations between the numbers.
         picture_interval: Iterations between pictures; None: none.
         pairs: Pairs in a picture.
+
+    Raises:
+        ValueError: If a number is not positive; at the start of the training, if the visualizer cannot draw pairs.
     """
 
     def __init__(self, interval: int = 50, picture_interval: Optional[int] = 1000, pairs: int = 4) -> None:
@@ -143,6 +159,12 @@ class MonitorHook(Hook):
             raise ValueError(f'MonitorHook needs positive numbers, got {interval}, {picture_interval}, {pairs}')
         self.interval, self.picture_interval, self.pairs = interval, picture_interval, pairs
         self._map: Optional[torch.Tensor] = None  # a score map; for its size
+
+    def before_train(self, runner: Runner) -> None:
+        """Know early whether pictures can be drawn."""
+        if self.picture_interval and not hasattr(runner.visualizer, 'add_pairs'):
+            raise ValueError("MonitorHook draws pictures with visualizer=dict(type='TrackingVisualizer'), got "
+                             f'{type(runner.visualizer).__name__}: change it, or set picture_interval=None')
 
     @master_only
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Optional[dict] = None) -> None:
@@ -153,7 +175,7 @@ class MonitorHook(Hook):
         if self.every_n_train_iters(runner, self.interval):
             self._log_numbers(runner, model, data_batch)
         if self.picture_interval and self.every_n_train_iters(runner, self.picture_interval):
-            runner.visualizer.add_image('pairs', self.draw(model, data_batch)[..., ::-1], runner.iter + 1)
+            self._draw(runner, model, data_batch)
 
     def _log_numbers(self, runner: Runner, model: nn.Module, batch: dict) -> None:
         head = model.head
@@ -176,23 +198,13 @@ class MonitorHook(Hook):
             f'{name.split("/")[1]} {value:.2f}' for name, value in scalars.items() if name.startswith('positives')) + ''.join(
             f'; fusion of {name}: ' + ' '.join(f'{value:.3f}' for value in values.tolist()) for name, values in weights.items()))
 
-    def draw(self, model: nn.Module, batch: dict) -> np.ndarray:
-        """(H, W, 3) uint8 BGR: for each pair template, search image with boxes, and the best score of every cell."""
+    def _draw(self, runner: Runner, model: nn.Module, batch: dict) -> None:
         cls_score, bbox_pred = _predict(model, batch, self.pairs)
-        size = batch['search'].shape[-1]
-        boxes, scores = model.head.decode(cls_score, bbox_pred, size)
+        boxes, scores = model.head.decode(cls_score, bbox_pred, batch['search'].shape[-1])
         best = boxes.flatten(1, 3)[torch.arange(len(boxes)), scores.flatten(1).argmax(dim=1)]
-        rows = []
-        for index in range(len(scores)):
-            template, search = (batch[key][index].permute(1, 2, 0).cpu().numpy() for key in ('template', 'search'))
-            canvas = np.zeros((size, template.shape[1], 3), np.uint8)
-            canvas[:template.shape[0]] = template
-            color = GREEN if batch['is_positive'][index] else RED
-            seen = draw_box(search, batch['box_xyxy'][index].cpu().numpy() + 0.5, color)
-            if torch.isfinite(best[index]).all():
-                seen = draw_box(seen, best[index].cpu().numpy() + 0.5, YELLOW)
-            rows += [canvas, seen, heat_map(scores[index].amax(dim=0).cpu().numpy(), size)]
-        return image_grid(rows, columns=3)
+        shown = {key: batch[key][:len(best)].cpu().numpy() for key in ('template', 'search', 'box_xyxy', 'is_positive')}
+        runner.visualizer.add_pairs('pairs', **shown, found_xyxy=best.cpu().numpy(), score=scores.cpu().numpy(),
+                                    step=runner.iter + 1)
 
 
 @torch.no_grad()

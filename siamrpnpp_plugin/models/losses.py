@@ -23,8 +23,8 @@ class BalancedCrossEntropyLoss(nn.Module):
         loss_weight: Factor on the result.
 
     PySOT drops the term of the positives (or negatives) if the whole batch holds exactly one: here it counts. In training on
-    several ranks the batch is that of all of them: the mean of the ranks' losses is the loss of the global batch (PySOT takes
-    each rank's own mean).
+    several ranks the batch is that of all of them, at once: the mean of the ranks' losses is the loss of their common batch
+    (PySOT takes each rank's own mean). Batches that are accumulated one after the other have a mean each.
     """
 
     def __init__(self, per_sample: bool = False, loss_weight: float = 1.0) -> None:

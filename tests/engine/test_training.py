@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT
-from training import MAIN, assert_same, start, train, wait_for, weights, write_config
+from training import DUMP_IMPORT, MAIN, assert_same, start, train, wait_for, weights, write_config
 
-EMA = "custom_hooks += [dict(type='EMAHook', momentum=0.1)]\n"
+EMA = "custom_hooks += [dict(type='StepEMAHook', momentum=0.1), dict(type='Dump')]\n" + DUMP_IMPORT
 
 
 def scalars(work_dir: Path) -> list:
@@ -52,25 +52,19 @@ def test_the_backbone_is_frozen_for_an_epoch_and_then_trains_but_for_stem_and_la
     assert {name.split('.')[0] for name in changed} >= {'backbone', 'neck', 'head'}
 
 
-def test_a_frozen_backbone_has_neither_gradient_nor_batch_statistics(reference):
-    """After one epoch the backbone is bit for bit the one that the seed gives."""
-    from mmengine.config import Config
-    from mmengine.registry import init_default_scope
-    from mmengine.runner import set_random_seed
-
-    from siamrpnpp_plugin.registry import MODELS
-    work_dir, config, _ = reference
-    cfg = Config.fromfile(config)
-    init_default_scope('siamrpnpp_plugin')
-    trained = torch.load(work_dir / 'epoch_1.pth', weights_only=True)
-    statistics = [key for key in trained['state_dict'] if key.startswith('backbone') and key.endswith('num_batches_tracked')]
-    assert statistics
-    assert all(trained['state_dict'][key] == 0 for key in statistics)
-    momenta = trained['optimizer']['state']
-    set_random_seed(0)
-    backbone = {name for name, _ in MODELS.build(cfg.model).named_parameters() if name.startswith('backbone')}
-    assert backbone
-    assert all(state['momentum_buffer'].abs().sum() > 0 for state in momenta.values())  # only the head has any
+def test_a_frozen_backbone_does_not_change_by_a_bit(reference):
+    """Weights and statistics of the backbone: at the start, after the frozen epoch, after the next one."""
+    work_dir, _, _ = reference
+    start, frozen, trained = (torch.load(work_dir / f'dump_0_{epoch}.pth') for epoch in ('start', 0, 1))
+    backbone = {name for name in start if name.startswith('backbone')}
+    assert len(backbone) > 100
+    assert all(torch.equal(start[name], frozen[name]) for name in backbone)
+    moved = {name.split('.')[1] for name in backbone if not torch.equal(frozen[name], trained[name])}
+    assert moved == {'layer2', 'layer3', 'layer4'}
+    assert any('running_mean' in name and not torch.equal(frozen[name], trained[name]) for name in backbone)  # norms train too
+    momenta = torch.load(work_dir / 'epoch_1.pth', weights_only=True)['optimizer']['state']
+    heads = torch.load(work_dir / 'epoch_2.pth', weights_only=True)['optimizer']['state']
+    assert 0 < len(momenta) < len(heads)  # after the frozen epoch only neck and head have a momentum
 
 
 @pytest.mark.parametrize('iteration', [2, 4])
@@ -141,36 +135,17 @@ default_hooks['checkpoint']['save_best'] = 'pair/mean_iou'
 
 def test_two_ranks_are_equal_and_accumulate_to_the_same_global_batch(store, tmp_path):
     """Two ranks of batch 1, accumulated twice, over the unfreezing; what they trained is the same on both."""
-    config = write_config(tmp_path, store, '''
-train_dataloader['batch_size'] = 1
-custom_hooks += [dict(type='RankDump')]
-custom_imports = dict(imports='rank_dump', allow_failed_imports=False)
-''')
-    (tmp_path / 'rank_dump.py').write_text('''
-import torch
-from mmengine.dist import get_rank
-from mmengine.hooks import Hook
-from siamrpnpp_plugin.registry import HOOKS
-
-@HOOKS.register_module()
-class RankDump(Hook):
-    def after_train_epoch(self, runner):
-        torch.save({name: p.detach() for name, p in runner.model.module.named_parameters()},
-                   f'{runner.work_dir}/rank_{get_rank()}_{runner.epoch}.pth')
-''')
-    os.environ['PYTHONPATH'] = f'{tmp_path}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
-    try:
-        output = train(config, ranks=2)
-    finally:
-        os.environ['PYTHONPATH'] = os.environ['PYTHONPATH'].split(os.pathsep, 1)[1]
+    change = "train_dataloader['batch_size'] = 1\ncustom_hooks += [dict(type='Dump')]\n"
+    output = train(write_config(tmp_path, store, change + DUMP_IMPORT), ranks=2)
+    folder = tmp_path / 'work_dirs' / 'small'
     assert 'global batch 4 = 2 rank(s) x 1 pairs x 2 accumulated' in output
-    dumps = [[torch.load(tmp_path / 'work_dirs' / 'small' / f'rank_{rank}_{epoch}.pth') for rank in range(2)]
-             for epoch in range(2)]
-    for ranks in dumps:
+    dumps = {when: [torch.load(folder / f'dump_{rank}_{when}.pth') for rank in range(2)] for when in ('start', 0, 1)}
+    for ranks in dumps.values():
         assert_same(*ranks)
-    frozen, trained = dumps[0][0], dumps[1][0]
-    changed = {name.split('.')[1] for name in frozen
-               if name.startswith('backbone') and not torch.equal(frozen[name], trained[name])}
+    start, frozen, trained = (dumps[when][0] for when in ('start', 0, 1))
+    backbone = [name for name in start if name.startswith('backbone')]
+    assert all(torch.equal(start[name], frozen[name]) for name in backbone)
+    changed = {name.split('.')[1] for name in backbone if not torch.equal(frozen[name], trained[name])}
     assert changed == {'layer2', 'layer3', 'layer4'}
 
 
@@ -225,13 +200,57 @@ optim_wrapper = dict(optimizer=dict(lr=1e30), clip_grad=None)
 ''')
     output = train(config, ranks=2, code=None, timeout=120)
     assert 'FloatingPointError' in output
-    assert 'the loss is not finite' in output
+    assert 'loss or gradient is not finite' in output
     assert 'frame' in output
     saved = sorted((tmp_path / 'work_dirs' / 'small').glob('not_finite_iter_*_rank_*.pth'))
     assert saved
     batch = torch.load(saved[0], weights_only=True)
     assert batch['batch']['search'].shape == (2, 3, 255, 255)
     assert len(batch['samples']) == 2
+
+
+def test_weights_that_are_not_finite_are_never_saved(store, tmp_path):
+    """A finite loss with a NaN in one gradient, at the last iteration of an epoch."""
+    config = write_config(tmp_path, store, "custom_hooks += [dict(type='PoisonGradient', iteration=3)]\n" + DUMP_IMPORT)
+    output = train(config, code=1)
+    assert 'loss or gradient is not finite' in output
+    assert not list((tmp_path / 'work_dirs' / 'small').glob('epoch_*.pth'))
+
+
+def test_a_run_in_a_used_folder_loses_neither_its_own_checkpoints_nor_the_others(store, tmp_path):
+    config, work_dir = write_config(tmp_path, store), tmp_path / 'work_dirs' / 'small'
+    work_dir.mkdir(parents=True)
+    for name in ('epoch_8.pth', 'epoch_9_iter_2000.pth', 'best_pair_success.pth'):
+        (work_dir / name).write_bytes(b'precious')
+    output = train(config)
+    assert '3 checkpoints of another run were moved to' in output
+    assert {path.name for path in work_dir.glob('*.pth')} == {'epoch_1.pth', 'epoch_2.pth'}
+    assert {path.read_bytes() for path in work_dir.glob('before_*/*.pth')} == {b'precious'}
+    best = work_dir / 'best_mine.pth'
+    checkpoint = torch.load(work_dir / 'epoch_2.pth', weights_only=True)
+    torch.save({key: checkpoint[key] for key in ('meta', 'state_dict')}, best)
+    assert 'weights only' in train(config, '--resume', best, code=1)
+
+
+def test_a_signal_to_the_whole_group_saves_on_two_ranks_with_loader_workers(store, tmp_path):
+    """torchrun hands SIGTERM to the process group of each rank: workers of the loader must not die of it."""
+    config = write_config(tmp_path, store, """
+train_dataloader['num_workers'] = 1
+train_cfg['max_epochs'] = 1000
+""")
+    process = start(config, ranks=2)
+    work_dir = tmp_path / 'work_dirs' / 'small'
+    wait_for(work_dir / 'epoch_1.pth', process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert 'stopped by a signal' in output
+    assert list(work_dir.glob('epoch_*_iter_*.pth')) or 'epoch_' in output.split('everything is in')[1]
+
+
+@pytest.mark.slow
+def test_a_compiled_run_trains(store, tmp_path):
+    output = train(write_config(tmp_path, store, "compile = dict(backend='eager')\n"))
+    assert 'Model has been "compiled"' in output
 
 
 def test_a_killed_rank_ends_the_run(store, tmp_path):
