@@ -1,22 +1,28 @@
 """Evaluation videos: one target each, every frame in order."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
 from .sources import SOURCES, image_files
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sequence:
     """One target in one evaluation video, T frames of it."""
 
     name: str  # unique in its benchmark, usable as a file name
     images: tuple  # (T,) image files
     boxes_xyxy: np.ndarray  # (T, 4) float64 pixels; NaN where there is no box; the first one is the tracker's start
+    is_absent: Optional[np.ndarray] = None  # (T,) bool: flagged as out of view or fully occluded
+    cover: Optional[np.ndarray] = None  # (T,) visible share of the target in eighths, 0-8 (GOT-10k)
+    polygons: Optional[np.ndarray] = None  # (T, 8) float64 corners x1 y1 ... x4 y4 of the target (VOT)
+    tags: Mapping = field(default_factory=dict)  # name -> (T,) bool: attributes of single frames (VOT)
+    attributes: tuple = ()  # names of the attributes of the whole sequence
+    size: Optional[tuple] = None  # width and height of the frames, where the annotation tells
 
     def __len__(self) -> int:
         return len(self.images)
