@@ -10,3 +10,4 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint=None)),
     neck=dict(in_channels=(44, 134, 448)),
     head=dict(fusion=dict(learnable=False)))
+tracker = dict(penalty_k=0.04, window_influence=0.4, smoothing=0.5)

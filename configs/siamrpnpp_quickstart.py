@@ -23,7 +23,9 @@ train_dataloader = dict(
             dict(type='ColorPCA', keys='search'),
             dict(type='MotionBlur', keys='search', prob=0.2, sizes=(5, 33)),
         ]))
-val_dataloader = dict(
+val_dataloader = dict(dataset=dict(root='work_dirs/quickstart/videos', num_sequences=4))
+val_cfg = dict(batch_videos=4)
+pairs_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     dataset=dict(

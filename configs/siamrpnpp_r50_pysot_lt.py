@@ -11,3 +11,4 @@ model = dict(
             adjust_act_cfg=dict(type='ReLU'),
             conv_bias=False) for channels in (128, 256, 512)
     ]))
+tracker = dict(window_influence=0.28, smoothing=0.22, lost_search_size=831, lost_below=0.8, found_above=0.998)

@@ -3,9 +3,12 @@
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
-from typing import Optional, Union
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Optional, Union
 
+import cv2
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -13,7 +16,8 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from .models.state_dicts import compare, read_checkpoint
-from .registry import MODELS, SCOPE
+from .registry import MODELS, SCOPE, TASK_UTILS
+from .visualization import draw_box
 
 
 def build_model(config: Union[str, 'os.PathLike[str]', dict]) -> nn.Module:
@@ -69,6 +73,98 @@ def init_model(config: Union[str, 'os.PathLike[str]', dict], checkpoint: Optiona
         raise ValueError(f'{checkpoint} does not fit the model of {model.cfg.filename}: {report.summary()}{hint}')
     model.load_state_dict(weights, strict=False)  # not strict: old files lack the batch counters of norm layers
     return model.to(device).eval()
+
+
+def build_tracker(config: Union[Config, dict, None] = None) -> Any:
+    """Build the tracking policy of a config.
+
+    Args:
+        config: With the key `tracker`; without one it is a `SiamRPNTracker` with its defaults.
+    """
+    settings = (config or {}).get('tracker', dict(type=f'{SCOPE}.SiamRPNTracker'))
+    with DefaultScope.overwrite_default_scope((config or {}).get('default_scope', SCOPE)):
+        return TASK_UTILS.build(settings)
+
+
+class SOTracker:
+    """A single-object tracker with the field's two verbs; the got10k toolkit's experiments run it as it is.
+
+    Args:
+        model: From `init_model`.
+        tracker: Config of the policy; None takes that of the model's config.
+        name: How the toolkit calls its folder of results.
+    """
+
+    is_deterministic = True
+
+    def __init__(self, model: nn.Module, tracker: Optional[dict] = None, name: str = 'SiamRPNpp') -> None:
+        self.model, self.name = model.eval(), name
+        self.tracker = build_tracker(getattr(model, 'cfg', None) if tracker is None else dict(tracker=tracker))
+        self.state: Any = None
+
+    def init(self, image: Any, box_xywh: Sequence[float]) -> None:
+        """Look at the target once.
+
+        Args:
+            image: (H, W, 3) uint8 BGR, as OpenCV reads it, or a PIL image.
+            box_xywh: Left, top, width, height in pixels.
+
+        Raises:
+            ValueError: If the image is no colour image, or the box is not finite, has no area, or lies outside.
+        """
+        x, y, width, height = (float(value) for value in box_xywh)
+        self.state = self.tracker.init(self.model, [_to_bgr(image)], np.array([[x, y, x + width, y + height]]))
+
+    def update(self, image: Any) -> np.ndarray:
+        """(4,) left, top, width, height of the target in the next image; its score is `confidence`.
+
+        Raises:
+            RuntimeError: Before `init`.
+            ValueError: If the image is no colour image.
+        """
+        if self.state is None:
+            raise RuntimeError('call init(image, box_xywh) before update(image)')
+        self.state = self.tracker.update(self.model, self.state, [_to_bgr(image)])
+        x1, y1, x2, y2 = self.state.box_xyxy[0]
+        return np.array([x1, y1, x2 - x1, y2 - y1])
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the last box in [0, 1]; NaN before `init`."""
+        return float('nan') if self.state is None else float(self.state.confidence[0])
+
+    def track(self, img_files: Sequence[str], box: Sequence[float], visualize: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """(T, 4) boxes xywh and (T,) seconds of a whole video, as the got10k toolkit's `Tracker.track`.
+
+        Args:
+            img_files: (T,) image files.
+            box: Left, top, width, height in the first one.
+            visualize: Whether to show each frame in a window.
+
+        Raises:
+            ValueError: If an image cannot be read, with its name.
+        """
+        boxes, seconds = np.zeros((len(img_files), 4)), np.zeros(len(img_files))
+        for index, path in enumerate(img_files):
+            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            if image is None:
+                raise ValueError(f'{path} is missing or no image')
+            start = time.perf_counter()
+            if index == 0:
+                self.init(image, box)
+                boxes[0] = box
+            else:
+                boxes[index] = self.update(image)
+            seconds[index] = time.perf_counter() - start
+            if visualize:
+                cv2.imshow(self.name, draw_box(image, boxes[index] + [0, 0, *boxes[index, :2]]))
+                cv2.waitKey(1)
+        return boxes, seconds
+
+
+def _to_bgr(image: Any) -> np.ndarray:
+    """PIL images have the attribute `mode`, arrays have not."""
+    return np.asarray(image.convert('RGB'))[..., ::-1] if hasattr(image, 'mode') else image
 
 
 @contextlib.contextmanager

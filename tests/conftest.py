@@ -44,7 +44,10 @@ def pair_batch(batch: int = 2, template_size: int = 127, search_size: int = 255)
 
 
 def load_tool(path: str) -> ModuleType:
-    """A script of `tools/` as a module."""
+    """A script of `tools/` as a module; it may import what lies beside it, as a script may."""
+    folder = str((ROOT / 'tools' / path).parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
     spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / 'tools' / path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # what it defines can be pickled for worker processes

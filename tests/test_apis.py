@@ -1,3 +1,5 @@
+import cv2
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT, pair_batch, small_model_config
@@ -6,8 +8,9 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from siamrpnpp_plugin.apis import init_model
+from siamrpnpp_plugin.apis import SOTracker, init_model
 from siamrpnpp_plugin.registry import MODELS
+from siamrpnpp_plugin.tracking import SiamRPNTracker
 
 
 @pytest.fixture
@@ -93,3 +96,81 @@ def test_a_checkpoint_that_carries_code_is_refused(config, tmp_path):
     torch.save(dict(state_dict={}, hook=Config), tmp_path / 'code.pth')
     with pytest.raises(ValueError, match=r'code.pth is no checkpoint that loads safely \(weights_only=True\)'):
         init_model(config, tmp_path / 'code.pth')
+
+
+@pytest.fixture
+def tracked(config):
+    """A small model ready to track, and five frames."""
+    model = MODELS.build(config.model).eval()
+    model.cfg = config
+    rng = np.random.default_rng(0)
+    return model, [cv2.resize(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8), (160, 120)) for _ in range(5)]
+
+
+def test_two_verbs_track_a_target(tracked):
+    model, frames = tracked
+    tracker = SOTracker(model)
+    tracker.init(frames[0], (40, 30, 50, 40))
+    boxes = [tracker.update(frame) for frame in frames[1:]]
+    assert all(box.shape == (4,) and np.isfinite(box).all() and (box[2:] > 0).all() for box in boxes)
+    assert 0 <= tracker.confidence <= 1
+    policy = SiamRPNTracker()
+    state = policy.init(model, frames[:1], np.array([[40., 30, 90, 70]]))
+    state = policy.update(model, state, frames[1:2])
+    assert np.array_equal(state.box_xyxy[0, :2], boxes[0][:2])
+
+
+def test_a_pil_image_is_the_same_as_opencvs(tracked):
+    image = pytest.importorskip('PIL.Image')
+    model, frames = tracked
+    first, second = SOTracker(model), SOTracker(model)
+    first.init(frames[0], (40, 30, 50, 40))
+    second.init(image.fromarray(frames[0][..., ::-1]), (40, 30, 50, 40))
+    assert np.array_equal(first.update(frames[1]), second.update(image.fromarray(frames[1][..., ::-1])))
+
+
+def test_wrong_input_of_the_verbs_is_named(tracked):
+    model, frames = tracked
+    tracker = SOTracker(model)
+    with pytest.raises(RuntimeError, match='call init'):
+        tracker.update(frames[0])
+    for box, message in (((400, 30, 50, 40), 'outside'), ((40, 30, 0, 40), 'area'), ((float('nan'), 30, 9, 9), 'finite')):
+        with pytest.raises(ValueError, match=message):
+            tracker.init(frames[0], box)
+    with pytest.raises(ValueError, match='BGR image'):
+        tracker.init(frames[0][..., 0], (40, 30, 50, 40))
+    with pytest.raises(ValueError, match=r'nowhere\.jpg'):
+        tracker.track(['nowhere.jpg'], (1, 2, 3, 4))
+
+
+def test_the_got10k_toolkit_runs_our_tracker_and_prints_our_numbers(tracked, tmp_path):
+    """Its experiment on a real tree, as it is; its AO is that of our own preset on its result files."""
+    from got10k.experiments import ExperimentGOT10k
+    from siamrpnpp_plugin.datasets.benchmarks import read_sequences
+
+    from siamrpnpp_plugin.evaluation.ope import evaluate_sequence, summarize
+    from siamrpnpp_plugin.evaluation.results import find_result, read_boxes
+    model, frames = tracked
+    (tmp_path / 'val').mkdir()
+    (tmp_path / 'val' / 'list.txt').write_text('A\nB\n')
+    for number, name in enumerate('AB'):
+        folder = tmp_path / 'val' / name
+        folder.mkdir()
+        for index, frame in enumerate(frames):
+            cv2.imwrite(str(folder / f'{index + 1:08d}.jpg'), frame)
+        (folder / 'groundtruth.txt').write_text(''.join(f'{40 + index},{30 + number},50,40\n' for index in range(5)))
+        (folder / 'cover.label').write_text('8\n8\n0\n8\n8\n')
+        for label in ('absence', 'cut_by_image'):
+            (folder / f'{label}.label').write_text('0\n' * 5)
+        (folder / 'meta_info.ini').write_text('[METAINFO]\nresolution: (160, 120)\n')
+    folders = dict(result_dir=str(tmp_path / 'results'), report_dir=str(tmp_path / 'reports'))
+    experiment = ExperimentGOT10k(str(tmp_path), 'val', **folders)
+    experiment.run(SOTracker(model))
+    theirs = experiment.report(['SiamRPNpp'])['SiamRPNpp']['overall']
+    folder, scores = tmp_path / 'results' / 'GOT-10k' / 'SiamRPNpp', []
+    for sequence in read_sequences('got10k', str(tmp_path), split='val'):
+        boxes = read_boxes(find_result(folder, 'got10k', sequence.name))
+        scores.append(evaluate_sequence(boxes, sequence.boxes_xyxy, 'got10k', cover=sequence.cover, size=sequence.size))
+    ours = summarize(scores, 'got10k')
+    assert ours['ao'] == pytest.approx(theirs['ao'], abs=1e-5)
+    assert ours['sr50'] == pytest.approx(theirs['sr'], abs=1e-5)

@@ -25,9 +25,10 @@ if [ $# -gt 0 ]; then options=(--cfg-options "$@"); fi
 python tools/train.py "$config" --work-dir "$work" "${options[@]}"
 train_seconds=$(($(date +%s) - trained))
 say "pairs never seen, in one look"
-python tools/analysis/evaluate_pairs.py "$config" "$work"/best_pair_success.pth "${options[@]}"
+last=$(ls -v "$work"/epoch_*.pth | tail -n 1)
+python tools/analysis/evaluate_pairs.py "$config" "$last" "${options[@]}"
 say "tracking the held-out videos"
-python tools/test.py "$config" "$work"/best_pair_success.pth --benchmark vid --data-root "$videos" --split val --out "$work/results" \
-    "${options[@]}"
+python tools/test.py "$config" "$last" --benchmark vid --data-root "$videos" --split val --out "$work/results" --static \
+    --tracker-name SiamRPN++ --batch-videos 4 "${options[@]}"
 python tools/analysis/summarize_quickstart.py "$work" "$train_seconds"
 say "done"

@@ -1,148 +1,167 @@
 #!/usr/bin/env python3
-"""Track every sequence of a benchmark and score the boxes.
+"""Track every sequence of a benchmark, write its result files, and score them.
 
-    python tools/test.py configs/siamrpnpp_r50_vid.py epoch_20.pth --benchmark vid --data-root data/ILSVRC2015 --split val
-    python tools/test.py configs/siamrpnpp_r50_vid.py epoch_20.pth --benchmark folders --data-root data/my_videos
+    python tools/test.py CONFIG CHECKPOINT --benchmark otb100 --data-root data/OTB --out work_dirs/otb100
+    python tools/test.py CONFIG CHECKPOINT --benchmark got10k --data-root data/GOT-10k --split test     # zip for the server
+    python tools/test.py CONFIG CHECKPOINT --benchmark folders --data-root data/my_videos --batch-videos 8
+    tools/dist_test.sh CONFIG CHECKPOINT 8 --benchmark lasot --data-root data/LaSOT                     # eight GPUs
 
-Writes a text file of boxes (x,y,w,h) and one of scores per sequence, summary.json, success.png, precision.png, and a video of one
-sequence. A call that was interrupted goes on with the sequences that have no boxes yet.
+Interrupted? The same command goes on with the sequences that are not done. OUT/TRACKER has the results in the benchmark's own
+format, for any toolkit; OUT has summary.json, success.png, precision.png and tracks.mp4 (the sequence of median score).
 """
 
 import argparse
+import hashlib
 import json
+import os
+import shutil
 import sys
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
+from eval_results import add_benchmark_arguments, has_truth, load_boxes, read_benchmark, report, report_vot, save
 from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
-from torch import nn
-from tqdm import tqdm
+from mmengine.dist import barrier, is_main_process
+from mmengine.runner import Runner
 
 from siamrpnpp_plugin.apis import init_model
-from siamrpnpp_plugin.datasets.sequences import Sequence, read_sequences
-from siamrpnpp_plugin.evaluation.ope import PRECISION_THRESHOLDS, SUCCESS_THRESHOLDS, average, evaluate_sequence
-from siamrpnpp_plugin.registry import TASK_UTILS
-from siamrpnpp_plugin.tracking import SiamRPNTracker
-from siamrpnpp_plugin.visualization import plot_curves, write_tracks
+from siamrpnpp_plugin.engine.launch import init_cpu_ranks, leave_ranks
+from siamrpnpp_plugin.evaluation.results import result_format, write_submission
+from siamrpnpp_plugin.visualization import write_tracks
 
 STATIC = 'static box'
+SERVERS = ('got10k', 'trackingnet')
 
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('checkpoint', type=Path)
-    parser.add_argument('--benchmark', required=True, choices=('vid', 'folders'))
-    parser.add_argument('--data-root', required=True, type=Path)
-    parser.add_argument('--split', default='val', choices=('train', 'val'), help='vid: which')
-    parser.add_argument('--first-pixel', type=float, default=0, help='folders: coordinate of the upper left corner; 1: MATLAB')
-    parser.add_argument('--out', type=Path, help='folder of results; default: NAME_OF_THE_CHECKPOINT_BENCHMARK beside it')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add_benchmark_arguments(parser, positional=False)
+    parser.add_argument('--out', type=Path, help='default: NAME_OF_THE_CHECKPOINT_BENCHMARK beside the checkpoint')
+    parser.add_argument('--tracker-name', help='folder of the result files in OUT; default: the checkpoint\'s name')
+    parser.add_argument('--batch-videos', type=int, default=1, metavar='B', help='videos that run at once, faster on a GPU')
+    parser.add_argument('--strict', action='store_true', help='a frame that cannot be read is an error; default: the box stays')
+    parser.add_argument('--overwrite', action='store_true', help='track again what lies in OUT already')
+    parser.add_argument('--static', action='store_true', help='score a box that stays where it was, too')
+    parser.add_argument('--no-video', action='store_true', help='write no tracks.mp4')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='changes to the config')
-    return parser.parse_args(argv)
+    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm'), default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    args.tracker_name = args.tracker_name or args.checkpoint.stem
+    args.out = args.out or args.checkpoint.parent / f'{args.checkpoint.stem}_{args.benchmark}'
+    return args
 
 
-def build_tracker(config: Config) -> SiamRPNTracker:
-    """That of the config, else the default."""
-    return TASK_UTILS.build(config.get('tracker', dict(type='siamrpnpp_plugin.SiamRPNTracker')))
+def build_runner(args: argparse.Namespace, config: Config, sequences: list) -> Runner:
+    """A Runner that only tests."""
+    form = result_format(args.benchmark)
+    metric = dict(vot=dict(type='VOTMetric', benchmark=args.benchmark), votlt=dict(type='VOTLTMetric'),
+                  got10k=dict(type='GOT10kMetric')).get(form, dict(type='OPEMetric'))
+    return Runner(
+        init_model(config, args.checkpoint), work_dir=str(args.out), launcher=config.launcher, log_level='WARNING',
+        env_cfg=config.get('env_cfg', dict(dist_cfg=dict(backend='nccl'))),
+        cfg={key: config[key] for key in ('model_wrapper_cfg',) if key in config},
+        default_scope='siamrpnpp_plugin', experiment_name=f'{args.tracker_name}_{time.time_ns()}',
+        default_hooks=dict(checkpoint=None, logger=None, runtime_info=None, sampler_seed=None),
+        test_dataloader=dict(batch_size=1, num_workers=0, dataset=dict(type='SequenceDataset', sequences=sequences),
+                             sampler=dict(type='DefaultSampler', shuffle=False)),
+        test_evaluator=metric,
+        test_cfg=dict(type='TrackLoop', phase='test', result_dir=str(args.out / args.tracker_name), result_format=form,
+                      progress=True, tracker=config.get('tracker'), batch_videos=args.batch_videos, supervised=form == 'vot',
+                      strict=args.strict))
 
 
-def read_frame(path: str) -> np.ndarray:
-    frame = cv2.imread(path, cv2.IMREAD_COLOR)
-    if frame is None:
-        raise ValueError(f'{path} is missing or no image')
-    return frame
+def claim_folder(args: argparse.Namespace, config: Config) -> None:
+    """Make the folder of results, or refuse one that has those of another model.
+
+    Raises:
+        ValueError: If it has.
+    """
+    folder = args.out / args.tracker_name
+    origin = dict(checkpoint=hashlib.sha256(args.checkpoint.read_bytes()).hexdigest(), benchmark=args.benchmark,
+                  model=str(config.model), tracker=str(config.get('tracker')))
+    note = folder / 'origin.json'
+    if folder.exists() and args.overwrite:
+        if not note.is_file():
+            raise ValueError(f'{folder} was not written by this script: --overwrite removes only its own')
+        shutil.rmtree(folder)
+    if note.is_file():
+        before = json.loads(note.read_text())
+        changed = [key for key in origin if before.get(key) != origin[key]]
+        if changed:
+            raise ValueError(f'{folder} has results of another {changed[0]}: give another --out, or --overwrite')
+    elif folder.exists() and any(folder.iterdir()):
+        raise ValueError(f'{folder} has files of something else: give another --out or --tracker-name')
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(origin))
 
 
-def track(model: nn.Module, tracker: SiamRPNTracker, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:
-    """(T, 4) boxes and (T,) confidences."""
-    state = tracker.init(model, [read_frame(sequence.images[0])], sequence.boxes_xyxy[:1])
-    boxes, scores = [sequence.boxes_xyxy[0]], [1.0]
-    for path in sequence.images[1:]:
-        state = tracker.update(model, state, [read_frame(path)])
-        boxes.append(state.box_xyxy[0])
-        scores.append(state.confidence[0])
-    return np.array(boxes), np.array(scores)
+def speed(folder: Path) -> dict:
+    """Seconds by stage and frames per second, of the sequences tracked so far."""
+    details = [json.loads(path.read_text()) for path in sorted((folder / 'details').glob('*.json'))]
+    stages = {stage: sum(detail['seconds'][stage] for detail in details) for stage in details[0]['seconds']}
+    frames = sum(detail['frames'] for detail in details)
+    print(f'  {frames / sum(stages.values()):.1f} frames/s on each rank; per frame in ms: '
+          + ', '.join(f'{stage} {1000 * seconds / frames:.2f}' for stage, seconds in stages.items()))
+    held = sum(len(detail['held']) for detail in details)
+    if held:
+        print(f'  {held} frames could not be read: the box stayed there; {folder / "details"} names them')
+    return dict(frames_per_second=frames / sum(stages.values()), seconds=stages, held_frames=held)
 
 
-def to_xywh(boxes: np.ndarray) -> np.ndarray:
-    return np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1)
-
-
-def track_all(model: nn.Module, tracker: SiamRPNTracker, sequences: list, out: Path) -> tuple[dict, float]:
-    """Boxes of every sequence by name, and frames per second of those tracked now."""
-    found, frames, seconds = {}, 0, 0.0
-    for sequence in tqdm(sequences, unit='sequence', mininterval=0.5 if sys.stderr.isatty() else 10):
-        path = out / 'boxes' / f'{sequence.name}.txt'
-        if path.exists():
-            boxes = np.loadtxt(path, delimiter=',', ndmin=2)
-            boxes[:, 2:] += boxes[:, :2]
-            if len(boxes) != len(sequence):
-                raise ValueError(f'{path} has {len(boxes)} boxes for {len(sequence)} frames: remove it')
-        else:
-            start = time.perf_counter()
-            boxes, scores = track(model, tracker, sequence)
-            seconds, frames = seconds + time.perf_counter() - start, frames + len(boxes)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.savetxt(out / 'boxes' / f'{sequence.name}_confidence.value', scores, fmt='%.6f')
-            np.savetxt(path.with_suffix('.part'), to_xywh(boxes), fmt='%.4f', delimiter=',')
-            path.with_suffix('.part').replace(path)
-        found[sequence.name] = boxes
-    return found, frames / seconds if seconds else float('nan')
-
-
-def report(sequences: list, found: dict, out: Path, name: str) -> dict:
-    """Print the table, draw the plots and a video; the summary."""
-    scores = {name: [evaluate_sequence(found[sequence.name], sequence.boxes_xyxy) for sequence in sequences],
-              STATIC: [evaluate_sequence(np.repeat(sequence.boxes_xyxy[:1], len(sequence), axis=0), sequence.boxes_xyxy)
-                       for sequence in sequences]}
-    means = {tracker: average(values) for tracker, values in scores.items()}
-    columns = ('ao', 'sr50', 'sr75', 'auc', 'precision')
-    print(f'\n{len(sequences)} sequences, {sum(map(len, sequences))} frames'.ljust(44) + ''.join(f'{key:>10}' for key in columns))
-    for tracker, values in means.items():
-        print(f'  {tracker:42}' + ''.join(f'{values[key]:10.3f}' for key in columns))
-    print('  by sequence, ' + name)
-    for sequence, values in zip(sequences, scores[name]):
-        print(f'    {sequence.name:40}' + ''.join(f'{values[key]:10.3f}' for key in columns))
-    title = f'{len(sequences)} sequences'
-    plot_curves(out / 'success.png', SUCCESS_THRESHOLDS, {key: value['success'] for key, value in means.items()},
-                ('overlap threshold', 'share of frames above it'), title)
-    plot_curves(out / 'precision.png', PRECISION_THRESHOLDS, {key: value['precisions'] for key, value in means.items()},
-                ('centre error in pixels', 'share of frames within it'), title)
-    order = np.argsort([values['ao'] for values in scores[name]])
-    shown = sequences[int(order[len(order) // 2])]  # the median one: neither the best nor the worst
-    write_tracks(out / 'tracks.mp4', shown.images, {'ground truth': shown.boxes_xyxy, name: found[shown.name]})
-    summary = {key: float(means[name][key]) for key in columns}
-    summary.update({f'static_box_{key}': float(means[STATIC][key]) for key in columns})
-    summary.update(success_plot=str(out / 'success.png'), precision_plot=str(out / 'precision.png'),
-                   video=str(out / 'tracks.mp4'), sequences={
-                       sequence.name: {key: float(values[key]) for key in columns}
-                       for sequence, values in zip(sequences, scores[name])})
-    return summary
+def finish(args: argparse.Namespace, sequences: list) -> None:
+    """Tables, plots, video, and the zip for a server."""
+    folder = args.out / args.tracker_name
+    form = result_format(args.benchmark)
+    if args.benchmark in SERVERS:
+        print(f'  for the server: {write_submission(folder, form, [sequence.name for sequence in sequences])}')
+    if form.startswith('vot'):
+        summary = report_vot(sequences, [folder], args.benchmark)
+    elif scored := [sequence for sequence in sequences if has_truth(sequence)]:
+        trackers = {args.tracker_name: load_boxes(folder, args.benchmark, sequences)}
+        if args.static:
+            trackers[STATIC] = {sequence.name: np.repeat(sequence.boxes_xyxy[:1], len(sequence), axis=0) for sequence in scored}
+        summary = report(scored, trackers, args.benchmark, args.convention, args.out, args.resamples)
+        if not args.no_video:
+            of = summary['trackers'][args.tracker_name]['sequences']
+            middle = sorted(scored, key=lambda sequence: of[sequence.name]['ao'])[len(scored) // 2]
+            shown = {'ground truth': middle.boxes_xyxy, args.tracker_name: trackers[args.tracker_name][middle.name]}
+            write_tracks(args.out / 'tracks.mp4', middle.images, shown)
+            summary['video'] = str(args.out / 'tracks.mp4')
+    else:
+        print('  the truth of this split is with the benchmark\'s server')
+        summary = dict(benchmark=args.benchmark, num_sequences=len(sequences))
+    save(dict(summary, **speed(folder)), args.out)
 
 
 def main(argv=None) -> None:
     args = parse_args(argv)
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options or {})
-    init_default_scope(config.get('default_scope', 'siamrpnpp_plugin'))
-    out = args.out or args.checkpoint.parent / f'{args.checkpoint.stem}_{args.benchmark}'
-    options = dict(split=args.split) if args.benchmark == 'vid' else dict(first_pixel=args.first_pixel)
     try:
-        sequences = read_sequences(args.benchmark, args.data_root, **options)
-        model = init_model(config, args.checkpoint, device=args.device)
-        found, rate = track_all(model, build_tracker(config), sequences, out)
-        summary = report(sequences, found, out, args.checkpoint.stem)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
-    summary['frames_per_second'] = rate
-    (out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
-    print(f'  {rate:.1f} frames/s; plot: {summary["success_plot"]}, video: {summary["video"]}, numbers: {out / "summary.json"}')
+        config = Config.fromfile(args.config)
+        config.launcher = args.launcher
+        config.merge_from_dict(args.cfg_options or {})
+        config.setdefault('default_scope', 'siamrpnpp_plugin')
+        if not args.checkpoint.is_file():
+            raise FileNotFoundError(f'there is no checkpoint {args.checkpoint}')
+        sequences = read_benchmark(args)
+        init_cpu_ranks(config)
+        runner = build_runner(args, config, sequences)
+        if is_main_process():
+            claim_folder(args, config)
+        barrier()
+        runner.test()
+        if is_main_process():
+            finish(args, sequences)
+        leave_ranks()
+    except (ValueError, OSError, KeyError) as error:
+        sys.exit(f'{type(error).__name__}: {error.args[0] if isinstance(error, KeyError) and error.args else error}')
 
 
 if __name__ == '__main__':
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ.get('LOCAL_WORLD_SIZE', 1))))
     main()

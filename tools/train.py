@@ -80,13 +80,14 @@ def _checkpoint_to_resume(wanted: str, work_dir: str) -> Path:
     return path
 
 
-def drop_validation_without_store(config: Config) -> None:
-    """Training does not need held-out data; say so where it is not there."""
-    store = (config.get('val_dataloader') or {}).get('dataset', {}).get('store')
-    if isinstance(store, str) and not Path(store).exists():
+def drop_validation_without_data(config: Config) -> None:
+    """Training does not need held-out videos; say so where they are not there."""
+    dataset = (config.get('val_dataloader') or {}).get('dataset', {})
+    key = 'root' if 'root' in dataset else 'store'
+    place = dataset.get(key)
+    if isinstance(place, str) and not Path(place).exists():
         MMLogger.get_current_instance().warning(
-            f'no validation: {store} is not there. Pack it (tools/pack_dataset.py vid ROOT {store} --split val) or name another '
-            'with --cfg-options val_dataloader.dataset.store=STORE')
+            f'no validation: {place} is not there. Name another with --cfg-options val_dataloader.dataset.{key}=PATH')
         for key in ('val_dataloader', 'val_evaluator', 'val_cfg'):
             config.pop(key, None)
 
@@ -97,7 +98,7 @@ def main(argv=None) -> None:
         config = load_config(args)
         init_default_scope(config.get('default_scope', 'siamrpnpp_plugin'))
         init_cpu_ranks(config)
-        drop_validation_without_store(config)
+        drop_validation_without_data(config)
         runner = Runner.from_cfg(config) if 'runner_type' not in config else RUNNERS.build(config)
         runner.train()
         leave_ranks()

@@ -22,8 +22,17 @@ train_dataloader = dict(
             dict(type='ColorPCA', keys='search'),
             dict(type='MotionBlur', keys='search', prob=0.2),
         ]))
-# Held-out pairs, always the same ones: the share whose best box has an IoU above .6.
+# After each epoch: 32 of VID's validation videos are tracked.
 val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='SequenceDataset', benchmark='vid', root='data/ILSVRC2015', options=dict(split='val'), num_sequences=32,
+                 max_frames=200))
+val_evaluator = dict(type='OPEMetric')
+val_cfg = dict(type='TrackLoop', batch_videos=8)
+# For tools/analysis/evaluate_pairs.py: held-out pairs, always the same ones.
+pairs_dataloader = dict(
     batch_size=32,
     num_workers=2,
     persistent_workers=True,
@@ -40,5 +49,3 @@ val_dataloader = dict(
             dict(type='ShiftScaleCrop', keys='template', size=127),
             dict(type='ShiftScaleCrop', keys='search', size=255, shift=64, scale=0.18),
         ]))
-val_evaluator = dict(type='PairMetric', threshold=0.6)
-val_cfg = dict(type='ValLoop')

@@ -3,7 +3,8 @@
 from .crop_store import CropStore, StoreError
 from .pair_batch import collate_pairs
 from .pair_dataset import LMDBPairDataset
+from .sequence_dataset import SequenceDataset
 from .transforms import ColorPCA, MotionBlur, RandomFlip, RandomGray, ShiftScaleCrop
 
-__all__ = ['ColorPCA', 'CropStore', 'LMDBPairDataset', 'MotionBlur', 'RandomFlip', 'RandomGray', 'ShiftScaleCrop', 'StoreError',
-           'collate_pairs']
+__all__ = ['ColorPCA', 'CropStore', 'LMDBPairDataset', 'MotionBlur', 'RandomFlip', 'RandomGray', 'SequenceDataset',
+           'ShiftScaleCrop', 'StoreError', 'collate_pairs']

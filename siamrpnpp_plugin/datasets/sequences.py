@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from .sources import SOURCES, image_files
+from .sources import image_files
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,22 +48,3 @@ def track_sequences(source: Any) -> Iterator[Sequence]:
             boxes[index - first] = track.boxes_xyxy
             name = Path(video).name if video != '.' else track.video
             yield Sequence(f'{name}_{track.name}' if len(tracks) > 1 else name, tuple(images[first:last + 1]), boxes)
-
-
-def read_sequences(benchmark: str, root: str, **options: Any) -> list[Sequence]:
-    """All sequences of a benchmark.
-
-    Args:
-        benchmark: `vid` or `folders`, see `sources.SOURCES`.
-        root: Its folder.
-        options: Of the reader, such as `split`.
-
-    Raises:
-        ValueError: If there is no such benchmark, it has no sequences, or one of them is not complete.
-    """
-    if benchmark not in SOURCES:
-        raise ValueError(f'unknown benchmark {benchmark!r}; known are {", ".join(SOURCES)}')
-    sequences = list(track_sequences(SOURCES[benchmark](root, **options)))
-    if not sequences:
-        raise ValueError(f'{root} has no sequences of {benchmark}')
-    return sequences

@@ -3,11 +3,12 @@
 N = A * H * W candidate boxes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Optional
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.boxes import xyxy_to_cxcywh
@@ -24,7 +25,8 @@ class TrackState(NamedTuple):
     size: np.ndarray  # (B, 2) float64 width and height in pixels
     padding: np.ndarray  # (B, 3) mean colour of the first frame
     confidence: np.ndarray  # (B,) float64 probability of the chosen box in [0, 1]; 1 after `init`
-    score: Optional[Tensor] = None  # (B, A, H, W) probabilities, if they were asked for
+    score: Optional[Tensor] = None  # (B, A, H, W) probabilities, if they were asked for; NaN around where others searched wider
+    is_lost: Optional[np.ndarray] = None  # (B,) bool, of a long-term tracker; None: no target is lost
 
     @property
     def box_xyxy(self) -> np.ndarray:
@@ -35,14 +37,20 @@ class TrackState(NamedTuple):
         """The state of some of the targets, in the order given."""
         index = list(index)
         return TrackState([_map_tensors(kernel, lambda tensor: tensor[index]) for kernel in self.kernels],
-                          *(array[index] for array in (self.center, self.size, self.padding, self.confidence)),
-                          None if self.score is None else self.score[index])
+                          *(array[index] for array in self[1:5]),
+                          *(None if array is None else array[index] for array in self[5:]))
 
 
 def join_states(states: Sequence[TrackState]) -> TrackState:
     """One state of all targets of several states; score maps are left out."""
     kernels = [_zip_tensors(level) for level in zip(*(state.kernels for state in states))]
-    return TrackState(kernels, *(np.concatenate(arrays) for arrays in zip(*(state[1:5] for state in states))))
+    return TrackState(kernels, *(np.concatenate(arrays) for arrays in zip(*(state[1:5] for state in states))),
+                      is_lost=np.concatenate([_lost(state) for state in states]))
+
+
+def _lost(state: TrackState) -> np.ndarray:
+    """(B,) bool."""
+    return np.zeros(len(state.center), bool) if state.is_lost is None else state.is_lost
 
 
 def _map_tensors(kernel: object, function) -> object:
@@ -59,6 +67,13 @@ class SiamRPNTracker:
 
     The defaults are PySOT's for ResNet-50 on VOT; for other networks and benchmarks see the configs.
 
+    With `lost_search_size` it tracks for long (PySOT's `SiamRPNLTTracker`): a target whose confidence falls below `lost_below` is
+    lost, its box stays, and it is looked for in a wider search image with hardly any window, at the same scale. From `lost_below`
+    on its box moves again; above `found_above` it is no longer lost. Two differences from PySOT: the clipped box is the one
+    remembered, where PySOT reports that and goes on from the unclipped one, so boxes can differ once one was cut at a border, at
+    10 pixels or at the size of the image; and every `init` starts with a target that is not lost, where PySOT's takes over what
+    the video before has left.
+
     Args:
         penalty_k: How much a change of scale or aspect is held against a candidate.
         window_influence: Share of the cosine window in the ranking, in [0, 1].
@@ -70,13 +85,19 @@ class SiamRPNTracker:
             counts from the middle of the first pixel: converted weights then give PySOT's boxes, whose corners lie half a pixel
             to the upper left of the given ones.
         min_size: Smallest width and height in pixels.
+        lost_search_size: Side of the search image of a lost target in pixels, PySOT's 831; None: no target is ever lost.
+        lost_window_influence: `window_influence` for a lost target.
+        lost_below: Confidence below which a target is lost and its box stays, in [0, 1].
+        found_above: Confidence above which it is found again, at least `lost_below`.
 
     Raises:
         ValueError: If an argument is out of range.
     """
 
     def __init__(self, penalty_k: float = 0.05, window_influence: float = 0.42, smoothing: float = 0.38, template_size: int = 127,
-                 search_size: int = 255, context: float = 0.5, align: Optional[str] = None, min_size: float = 10) -> None:
+                 search_size: int = 255, context: float = 0.5, align: Optional[str] = None, min_size: float = 10,
+                 lost_search_size: Optional[int] = None, lost_window_influence: float = 0.001, lost_below: float = 0.8,
+                 found_above: float = 0.998) -> None:
         if not 0 <= window_influence <= 1 or not 0 <= smoothing <= 1 or penalty_k < 0:
             raise ValueError(f'SiamRPNTracker needs penalty_k >= 0, window_influence and smoothing in [0, 1]; got {penalty_k}, '
                              f'{window_influence}, {smoothing}')
@@ -85,9 +106,17 @@ class SiamRPNTracker:
                              f'{template_size}, {search_size}, {context}, {min_size}')
         if align not in (None, 'pixel'):
             raise ValueError(f"align of SiamRPNTracker must be None or 'pixel', got {align!r}")
+        if lost_search_size is not None and lost_search_size < search_size:
+            raise ValueError(f'lost_search_size of SiamRPNTracker must be at least search_size, got {lost_search_size} and '
+                             f'{search_size}')
+        if not 0 <= lost_window_influence <= 1 or not 0 <= lost_below <= found_above <= 1:
+            raise ValueError(f'SiamRPNTracker needs lost_window_influence in [0, 1] and 0 <= lost_below <= found_above <= 1; got '
+                             f'{lost_window_influence}, {lost_below}, {found_above}')
         self.penalty_k, self.window_influence, self.smoothing = penalty_k, window_influence, smoothing
         self.template_size, self.search_size, self.context = template_size, search_size, context
         self.align, self.min_size = align, min_size
+        self.lost_search_size, self.lost_window_influence = lost_search_size, lost_window_influence
+        self.lost_below, self.found_above = lost_below, found_above
 
     @torch.inference_mode()
     def init(self, model: nn.Module, frames: Sequence[np.ndarray], boxes_xyxy: np.ndarray) -> TrackState:
@@ -114,12 +143,13 @@ class SiamRPNTracker:
         size = boxes[:, 2:] - boxes[:, :2]
         center = boxes[:, :2] + (size - (self.align == 'pixel')) / 2
         padding = np.array([frame.mean(axis=(0, 1)) for frame in frames])
-        state = TrackState([], center, size, padding, np.ones(len(frames)))
+        state = TrackState([], center, size, padding, np.ones(len(frames)), is_lost=np.zeros(len(frames), bool))
         crops = self.crop(state, frames, self.template_size)
         return state._replace(kernels=model.template_kernels(_to_model(model, crops)))
 
     @torch.inference_mode()
-    def update(self, model: nn.Module, state: TrackState, frames: Sequence[np.ndarray], with_score: bool = False) -> TrackState:
+    def update(self, model: nn.Module, state: TrackState, frames: Sequence[np.ndarray], with_score: bool = False,
+               clock: Callable[[str], None] = lambda stage: None) -> TrackState:
         """Find the targets in the next frames.
 
         Args:
@@ -127,6 +157,7 @@ class SiamRPNTracker:
             state: From `init` or the last `update`.
             frames: B images (H, W, 3) uint8 BGR; they may have another size than those before.
             with_score: Whether the new state has the map of scores.
+            clock: Called with 'crop', 'network' and 'post' at the end of each, for those who measure; once more for lost targets.
 
         Returns:
             The new state; its boxes are always finite. Where the network gives nothing finite, the box stays, with confidence 0.
@@ -138,10 +169,37 @@ class SiamRPNTracker:
             raise ValueError(f'{len(state.center)} targets need as many frames, got {len(frames)}')
         for frame in frames:
             _check_frame(frame)
-        crops = self.crop(state, frames, self.search_size)
+        is_lost = _lost(state)
+        groups = [np.flatnonzero(is_lost == lost) for lost in (False, True)]  # their search images differ in size
+        groups = [group for group in groups if len(group)]
+        if len(groups) == 1:
+            return self._look(model, state, frames, with_score, clock)
+        parts = [self._look(model, state.select(group), [frames[index] for index in group], with_score, clock)
+                 for group in groups]
+        new = join_states([part._replace(kernels=[]) for part in parts])
+        if with_score:
+            small, large = (part.score.shape[-1] for part in parts)
+            before = large // 2 - small // 2  # the middle of a map is cell (H // 2, W // 2)
+            inner = F.pad(parts[0].score, (before, large - small - before) * 2, value=float('nan'))
+            new = new._replace(score=torch.cat((inner, parts[1].score)))
+        return new.select(np.argsort(np.concatenate(groups)))._replace(kernels=state.kernels)
+
+    def _look(self, model: nn.Module, state: TrackState, frames: Sequence[np.ndarray], with_score: bool,
+              clock: Callable[[str], None]) -> TrackState:
+        """`update` of targets that are all lost or all not."""
+        search_size = self._search_size(state)
+        crops = self.crop(state, frames, search_size)
+        clock('crop')
         cls_score, bbox_pred = model.correlate(state.kernels, _to_model(model, crops))
-        boxes, score = model.head.decode(cls_score, bbox_pred, self.search_size)
-        return self._choose(state, xyxy_to_cxcywh(boxes).double().cpu(), score.double().cpu(), frames, with_score)
+        boxes, score = model.head.decode(cls_score, bbox_pred, search_size)
+        boxes_cxcywh, score = xyxy_to_cxcywh(boxes).double().cpu(), score.double().cpu()
+        clock('network')
+        state = self._choose(state, boxes_cxcywh, score, frames, with_score)
+        clock('post')
+        return state
+
+    def _search_size(self, state: TrackState) -> int:
+        return self.lost_search_size if _lost(state).any() else self.search_size
 
     def crop(self, state: TrackState, frames: Sequence[np.ndarray], side: int) -> np.ndarray:
         """(B, side, side, 3) uint8: the images around the targets, at the template's scale."""
@@ -153,27 +211,33 @@ class SiamRPNTracker:
 
     def _choose(self, state: TrackState, boxes: Tensor, score: Tensor, frames: Sequence[np.ndarray],
                 with_score: bool) -> TrackState:
-        """The best candidate of each target: boxes (B, A, H, W, 4) centre and size in the search image, score (B, A, H, W)."""
+        """The best candidate of each target, all of them lost or none: boxes (B, A, H, W, 4) centre and size in the search image,
+        score (B, A, H, W)."""
+        is_lost = _lost(state)
+        influence = self.lost_window_influence if is_lost.any() else self.window_influence
         batch, shape = len(boxes), score.shape[1:]
         scale = self.template_size / context_side(np.concatenate((np.zeros_like(state.size), state.size), axis=1), self.context)
         flat, scores = boxes.flatten(1, 3), score.flatten(1)
         previous = torch.from_numpy(state.size * scale[:, None])
         penalty = shape_penalty(flat[..., 2:], previous, self.penalty_k, self.context)
         window = cosine_window(*shape[1:]).expand(shape).flatten()
-        ranking = penalty * scores * (1 - self.window_influence) + window * self.window_influence
+        ranking = penalty * scores * (1 - influence) + window * influence
         usable = torch.isfinite(ranking) & torch.isfinite(flat).all(dim=2)
         best = torch.where(usable, ranking, -torch.inf).argmax(dim=1)
         rows = torch.arange(batch)
-        is_found = usable[rows, best].numpy()
-        found, confidence = flat[rows, best].numpy(), scores[rows, best].numpy()
-        share = np.where(is_found, penalty[rows, best].numpy() * confidence * self.smoothing, 0)[:, None]
-        found = np.where(is_found[:, None], found, 0)
+        is_believed = usable[rows, best].numpy()
+        found, confidence = flat[rows, best].numpy(), np.where(is_believed, scores[rows, best].numpy(), 0)
+        if self.lost_search_size is not None:
+            is_lost = (confidence < self.lost_below) | is_lost & (confidence <= self.found_above)
+            is_believed &= confidence >= self.lost_below
+        share = np.where(is_believed, penalty[rows, best].numpy() * confidence * self.smoothing, 0)[:, None]
+        found = np.where(is_believed[:, None], found, 0)
         limits = np.array([[frame.shape[1], frame.shape[0]] for frame in frames], np.float64)
-        shift = np.where(is_found[:, None], (found[:, :2] - self.search_size // 2) / scale[:, None], 0)
+        shift = np.where(is_believed[:, None], (found[:, :2] - self._search_size(state) // 2) / scale[:, None], 0)
         center = np.clip(state.center + shift, 0, limits)
         size = state.size * (1 - share) + found[:, 2:] / scale[:, None] * share
         size = np.maximum(np.minimum(size, limits), self.min_size)
-        return state._replace(center=center, size=size, confidence=np.where(is_found, confidence, 0),
+        return state._replace(center=center, size=size, confidence=confidence, is_lost=is_lost,
                               score=score if with_score else None)
 
 

@@ -118,18 +118,32 @@ def test_a_truncated_newest_checkpoint_falls_back_to_the_one_before(reference, t
 
 def test_the_best_checkpoint_and_validation(store, tmp_path):
     config = write_config(tmp_path, store, f'''
-val_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, sampler=dict(type='PairSampler'),
+val_dataloader = dict(_delete_=True, batch_size=4, num_workers=0, sampler=dict(type='PairSampler'),
                       collate_fn=dict(type='siamrpnpp_plugin.collate_pairs'),
                       dataset=dict(type='LMDBPairDataset', store={store!r}, pairs_per_epoch=8, negative_share=0, seed=0,
-                                   pipeline=_base_.val_dataloader.dataset.pipeline))
+                                   pipeline=_base_.pairs_dataloader.dataset.pipeline))
 val_evaluator = dict(type='PairMetric')
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(_delete_=True, type='ValLoop')
 default_hooks['checkpoint']['save_best'] = 'pair/mean_iou'
 ''')
     output = train(config)
     best = torch.load(tmp_path / 'work_dirs' / 'small' / 'best_pair_mean_iou.pth', weights_only=True)
     values = [float(line.split('pair/mean_iou: ')[1].split()[0]) for line in output.splitlines() if 'pair/mean_iou: ' in line]
     assert len(values) == 2
+    assert best['meta']['best'] == pytest.approx(max(values), abs=1e-4)
+
+
+def test_validation_tracks_videos_during_training(vid_root, store, tmp_path):
+    config = write_config(tmp_path, store, f'''
+val_dataloader = dict(dataset=dict(root={str(vid_root)!r}, options=dict(split='train'), num_sequences=2, max_frames=4))
+val_evaluator = dict(type='OPEMetric')
+val_cfg = dict(type='TrackLoop', batch_videos=2)
+default_hooks['checkpoint']['save_best'] = 'ope/auc'
+''')
+    output = train(config)
+    values = [float(line.split('ope/auc: ')[1].split()[0]) for line in output.splitlines() if 'ope/auc: ' in line]
+    assert len(values) == 2
+    best = torch.load(tmp_path / 'work_dirs' / 'small' / 'best_ope_auc.pth', weights_only=True)
     assert best['meta']['best'] == pytest.approx(max(values), abs=1e-4)
 
 

@@ -3,7 +3,7 @@
 
     python tools/analysis/evaluate_pairs.py configs/siamrpnpp_r50_vid.py work_dirs/siamrpnpp_r50_vid/epoch_20.pth
 
-The pairs are those of the config's val_dataloader. Writes success.png, pairs.png and pairs.json into --out.
+The pairs are those of the config's pairs_dataloader. Writes success.png, pairs.png and pairs.json into --out.
 """
 
 import argparse
@@ -21,9 +21,8 @@ from tqdm import tqdm
 
 from siamrpnpp_plugin.apis import build_model, init_model
 from siamrpnpp_plugin.datasets import StoreError
-from siamrpnpp_plugin.engine import MonitorHook
 from siamrpnpp_plugin.ops.boxes import box_iou
-from siamrpnpp_plugin.visualization import plot_curves, save_image
+from siamrpnpp_plugin.visualization import pairs_picture, plot_curves, save_image
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -48,7 +47,7 @@ def overlaps(models: dict, loader: torch.utils.data.DataLoader) -> dict:
             found[name].append(box_iou(predicted, box)[positive])
         found['static box'].append(box_iou(static_boxes(box, batch['search'].shape[-1]), box)[positive])
     if not sum(map(len, found['static box'])):
-        raise ValueError('val_dataloader has no positive pair')
+        raise ValueError('pairs_dataloader has no positive pair')
     return {name: torch.cat(values).numpy() for name, values in found.items()}
 
 
@@ -58,9 +57,20 @@ def static_boxes(box_xyxy: Tensor, search_size: int) -> Tensor:
     return torch.cat((search_size // 2 - half, search_size // 2 + half), dim=1)
 
 
+@torch.no_grad()
+def draw_pairs(model: nn.Module, batch: dict) -> np.ndarray:
+    """A picture of a batch."""
+    images = model.data_preprocessor({key: batch[key] for key in ('template', 'search')})
+    cls_score, bbox_pred = model(images['template'], images['search'], mode='tensor')
+    boxes, score = model.head.decode(cls_score, bbox_pred, batch['search'].shape[-1])
+    best = boxes.flatten(1, 3)[torch.arange(len(boxes)), score.flatten(1).argmax(dim=1)]
+    shown = {key: batch[key].numpy() for key in ('template', 'search', 'box_xyxy', 'is_positive')}
+    return pairs_picture(**shown, found_xyxy=best.cpu().numpy(), score=score.cpu().numpy())
+
+
 def evaluate(config: Config, models: dict[str, nn.Module], threshold: float, out: Path) -> dict:
     """Print a table, write plot and picture; the numbers of all models."""
-    settings = dict(config.val_dataloader, pin_memory=False)
+    settings = dict(config.pairs_dataloader, pin_memory=False)
     loader = Runner.build_dataloader(settings, seed=0)
     found = overlaps(models, loader)
     numbers = {name: dict(success=float((values > threshold).mean()), mean_iou=float(values.mean()))
@@ -73,7 +83,7 @@ def evaluate(config: Config, models: dict[str, nn.Module], threshold: float, out
     plot_curves(out / 'success.png', places, {name: (values[:, None] > places).mean(axis=0) for name, values in found.items()},
                 ('IoU threshold', 'share of pairs above it'), f'{pairs} held-out pairs')
     best = next(iter(models.values()))
-    save_image(out / 'pairs.png', MonitorHook(pairs=8).draw(best, next(iter(loader))))
+    save_image(out / 'pairs.png', draw_pairs(best, {key: value[:8] for key, value in next(iter(loader)).items()}))
     print(f'  plot: {out / "success.png"}\n  pairs, targets green, found boxes yellow, scores: {out / "pairs.png"}')
     return dict(pairs=pairs, threshold=threshold, **numbers)
 
@@ -85,8 +95,8 @@ def main(argv=None) -> None:
     init_default_scope(config.get('default_scope', 'siamrpnpp_plugin'))
     out = args.out or args.checkpoint.parent
     try:
-        if not config.get('val_dataloader'):
-            raise ValueError(f'{args.config} has no val_dataloader')
+        if not config.get('pairs_dataloader'):
+            raise ValueError(f'{args.config} has no pairs_dataloader')
         torch.manual_seed(0)
         untrained = build_model(config).to(args.device).eval()
         trained = init_model(config, args.checkpoint, device=args.device)

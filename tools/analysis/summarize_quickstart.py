@@ -9,10 +9,12 @@ from pathlib import Path
 def main(work_dir: str, train_seconds: str) -> None:
     work = Path(work_dir)
     tracked, pairs = (json.loads((work / path).read_text()) for path in ('results/summary.json', 'pairs.json'))
-    trained, untrained = (pairs[name] for name in ('best_pair_success', 'untrained'))
-    summary = {key: tracked[key] for key in ('ao', 'auc', 'precision', 'static_box_ao', 'success_plot', 'video')}
-    summary.update(train_seconds=float(train_seconds), pair_success=trained['success'],
-                   untrained_pair_success=untrained['success'],
+    untrained = pairs.pop('untrained')
+    trained = next(value for name, value in pairs.items() if name.startswith('epoch'))
+    summary = {key: tracked['trackers']['SiamRPN++'][key] for key in ('ao', 'auc', 'precision')}
+    summary.update({key: tracked[key] for key in ('success_plot', 'video')})
+    summary.update(static_box_ao=tracked['trackers']['static box']['ao'], train_seconds=float(train_seconds),
+                   pair_success=trained['success'], untrained_pair_success=untrained['success'],
                    pairs_picture=str(work / 'pairs.png'))
     (work / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
     print(f'the tracker overlaps its targets by {summary["ao"]:.3f} on average, a box that stays where it was by '

@@ -1,0 +1,150 @@
+"""Result files in the formats of the benchmarks: what a tracker said, one folder per tracker. T frames.
+
+    ope     TRACKER/NAME.txt                          x,y,w,h of each frame; also of many other trackers, in other spellings
+    got10k  TRACKER/NAME/NAME_001.txt, NAME_time.txt
+    vot     TRACKER/baseline/NAME/NAME_001.txt        1, 2, 0 or a box
+    votlt   TRACKER/longterm/NAME/NAME_001.txt, NAME_001_confidence.value
+
+PySOT's toolkit, the got10k toolkit and pytracking read these files, and the servers of GOT-10k and TrackingNet take their zip.
+"""
+
+import io
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+FORMATS = ('ope', 'got10k', 'vot', 'votlt')
+
+
+def result_format(benchmark: str) -> str:
+    """The format of a benchmark's results."""
+    if benchmark.startswith('vot'):
+        return 'votlt' if benchmark.endswith('lt') else 'vot'
+    return 'got10k' if benchmark == 'got10k' else 'ope'
+
+
+def result_path(folder: Path, form: str, name: str) -> Path:
+    """Where the boxes of a sequence lie in the folder of a tracker."""
+    inner = {'ope': f'{name}.txt', 'got10k': f'{name}/{name}_001.txt', 'vot': f'baseline/{name}/{name}_001.txt',
+             'votlt': f'longterm/{name}/{name}_001.txt'}
+    return Path(folder) / inner[form]
+
+
+def write_result(folder: Path, form: str, name: str, boxes_xyxy: np.ndarray, kind: np.ndarray, confidence: np.ndarray,
+                 seconds: np.ndarray) -> None:
+    """Write the results of a sequence; the boxes' file comes last and whole, so that it says that the sequence is done.
+
+    Args:
+        folder: Of the tracker.
+        form: See the head of this file.
+        name: Of the sequence.
+        boxes_xyxy: (T, 4) in the benchmark's coordinates.
+        kind: (T,) -1 for a box, else the number that stands for it in the VOT protocol.
+        confidence: (T,).
+        seconds: (T,) time for each frame.
+    """
+    path = result_path(folder, form, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    boxes = np.concatenate((boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]), axis=1)
+    lines = [','.join(f'{value:.4f}' for value in box) for box in boxes]
+    if form == 'vot':
+        lines = [line if number < 0 else str(number) for line, number in zip(lines, kind.tolist())]
+    elif form == 'votlt':
+        lines[0] = '1'
+    values = ''.join(f'{value:.8f}\n' for value in confidence.tolist())
+    times = ''.join(f'{value:.8f}\n' for value in seconds.tolist())
+    if form == 'ope':
+        for kind_of, text in (('times', times), ('confidence', values)):
+            (path.parent / kind_of).mkdir(exist_ok=True)
+            (path.parent / kind_of / f'{name}_{"time" if kind_of == "times" else "confidence"}.txt').write_text(text)
+    else:
+        path.with_name(f'{name}_time.txt').write_text(times)
+        path.with_name(f'{name}_001_confidence.value').write_text('\n' + values.split('\n', 1)[1] if form == 'votlt' else values)
+    part = path.with_suffix('.part')
+    part.write_text('\n'.join(lines) + '\n')
+    part.replace(path)
+
+
+def find_result(folder: Path, form: str, name: str, aliases: Sequence[str] = ()) -> Optional[Path]:
+    """The file with the boxes of a sequence, None if there is none; for `ope` other spellings of the name are known too.
+
+    `Jogging-1` is found as `Jogging-1.txt`, `jogging_1.txt` or `Jogging.1.txt`, and `GOT-10k_Val_000001` in its folder or beside.
+    """
+    folder = Path(folder)
+    for candidate in (name, *aliases):
+        path = result_path(folder, form, candidate)
+        if path.is_file():
+            return path
+        if form == 'got10k' and (folder / f'{candidate}.txt').is_file():
+            return folder / f'{candidate}.txt'
+    if form == 'ope' and folder.is_dir():
+        wanted = {_plain(candidate) for candidate in (name, *aliases)}
+        found = [path for path in sorted(folder.glob('*.txt')) if _plain(path.stem) in wanted]
+        if len(found) > 1:
+            raise ValueError(f'{folder} has several results of {name}: {", ".join(path.name for path in found)}')
+        return found[0] if found else None
+    return None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(name: str) -> str:
+    return re.sub(r'[^a-z0-9]', '', name.lower())
+
+
+def read_boxes(path: Path) -> np.ndarray:
+    """(T, 4) boxes xyxy of a text file with x y w h per line, separated by commas, tabs or spaces; or four corners per line.
+
+    Raises:
+        ValueError: If a line has not four or eight numbers, with file and line.
+    """
+    text = Path(path).read_text().strip()
+    if not text:
+        raise ValueError(f'{path} is empty')
+    try:
+        rows = np.loadtxt(io.StringIO(re.sub(r'[,;\t]', ' ', text)), ndmin=2)
+    except ValueError:
+        rows = None
+    if rows is None or rows.shape[1] not in (4, 8):
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip():
+                continue
+            parts = re.split(r'[,;\s]+', line.strip())
+            if len(parts) not in (4, 8) or not all(map(_is_number, parts)):
+                raise ValueError(f'{path}, line {number}: expected x y w h, got {line[:80]!r}')
+        raise ValueError(f'{path} has lines of different lengths')
+    if rows.shape[1] == 8:
+        corners = rows.reshape(-1, 4, 2)
+        return np.concatenate((corners.min(axis=1), corners.max(axis=1)), axis=1)
+    rows[:, 2:] += rows[:, :2]
+    return rows
+
+
+def write_submission(folder: Path, form: str, names: Sequence[str]) -> Path:
+    """Zip the results as the servers of GOT-10k and TrackingNet want them; the zip's path, beside the folder.
+
+    Raises:
+        ValueError: If the results of a sequence are missing.
+    """
+    folder = Path(folder)
+    path = folder.with_name(f'{folder.name}.zip')
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            boxes = result_path(folder, form, name)
+            if not boxes.is_file():
+                raise ValueError(f'{boxes} is missing: the results are not complete')
+            archive.write(boxes, boxes.relative_to(folder))
+            times = boxes.with_name(f'{name}_time.txt')
+            if form == 'got10k' and times.is_file():
+                archive.write(times, times.relative_to(folder))
+    return path
