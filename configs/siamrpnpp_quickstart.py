@@ -35,13 +35,13 @@ pairs_dataloader = dict(
             dict(type='ShiftScaleCrop', keys='template', size=95),
             dict(type='ShiftScaleCrop', keys='search', size=191, shift=48, scale=0.18),
         ]))
-train_cfg = dict(max_epochs=5, global_batch_size=8)
+train_cfg = dict(max_epochs=8, global_batch_size=8)
 auto_scale_lr = dict(base_batch_size=8)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1.5e-3, weight_decay=1e-4),
     paramwise_cfg=dict(_delete_=True),
     clip_grad=dict(max_norm=10))
 param_scheduler = [
-    dict(type='OneCycleLR', eta_max=1.5e-3, pct_start=0.15, by_epoch=True, total_steps=5, convert_to_iter_based=True)]
+    dict(type='OneCycleLR', eta_max=1.5e-3, pct_start=0.15, by_epoch=True, total_steps=8, convert_to_iter_based=True)]
 default_hooks = dict(logger=dict(interval=50), checkpoint=dict(iter_interval=None))
 custom_hooks = [dict(type='SafetyHook'), dict(type='MonitorHook', interval=250, picture_interval=250)]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
+from mmengine.config import DictAction
 
 from siamrpnpp_plugin.datasets.benchmarks import BENCHMARKS, RESULT_ALIASES, read_sequences
 from siamrpnpp_plugin.evaluation.compare import bootstrap_interval, paired_test
@@ -50,6 +51,8 @@ def add_benchmark_arguments(parser: argparse.ArgumentParser, positional: bool) -
     parser.add_argument('--data-root', required=True, type=Path, help='folder of the benchmark as published')
     parser.add_argument('--split', help='got10k, trackingnet, vid: train, val, test; lasot: train, test')
     parser.add_argument('--first-pixel', type=float, help='coordinate of the upper left pixel in the files; 1: MATLAB')
+    parser.add_argument('--reader-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+                        help='others of the reader, such as fps=240 (nfs), tiger1_from_6=False (otb)')
     parser.add_argument('--names', nargs='+', help='only these sequences')
     parser.add_argument('--allow-missing', action='store_true', help='score what is there of the benchmark')
     parser.add_argument('--convention', choices=tuple(PRESETS), help='whose rules; default: those of the benchmark\'s users')
@@ -59,6 +62,7 @@ def add_benchmark_arguments(parser: argparse.ArgumentParser, positional: bool) -
 def read_benchmark(args: argparse.Namespace) -> list:
     """The sequences that the arguments name."""
     options = {name: getattr(args, name) for name in ('split', 'first_pixel', 'names') if getattr(args, name) is not None}
+    options.update(args.reader_options)
     if args.allow_missing:
         options['allow_missing'] = True
     return read_sequences(args.benchmark, args.data_root, **options)

@@ -151,18 +151,18 @@ class SyntheticVideo:
         base = self._palette()
         self.background = texture(rng, 2 * width, 2 * height, split, base)
         self.targets, self.others, self.occluders = [], [], []
-        for _ in range(int(rng.choice([1, 1, 2, 3]))):
+        for _ in range(int(rng.choice([1, 1, 1, 2]))):
             palette, points = self._palette(base), outline(rng)
             self.targets.append(make_sprite(rng, split, palette, points, self._walk(short * rng.uniform(0.15, 0.32))))
             for _ in range(int(rng.integers(0, 2))):  # look-alikes: of the same colours, or of the same shape
                 similar = palette if rng.random() < 0.5 else self._palette(base)
                 shape = outline(rng) if similar is palette else points
                 self.others.append(make_sprite(rng, split, similar, shape, self._walk(short * rng.uniform(0.12, 0.3))))
-        for _ in range(int(rng.choice([0, 1, 1, 2]))):
+        for _ in range(int(rng.choice([0, 0, 1, 1]))):
             place = np.zeros((frames, 5))
             place[:, 0] = rng.uniform(0.1, 0.9) * width - self.camera[:, 0]
             place[:, 1] = rng.uniform(0.2, 0.8) * height - self.camera[:, 1]
-            place[:, 2:4] = rng.uniform(0.08, 0.25) * short, rng.uniform(0.5, 1.5) * short
+            place[:, 2:4] = rng.uniform(0.04, 0.12) * short, rng.uniform(0.5, 1.5) * short
             self.occluders.append(make_sprite(rng, split, self._palette(base), outline(rng), place))
         self.gain, self.offset = 1 + smooth_path(rng, frames, 15, 0.12), smooth_path(rng, frames, 15, 10)
         self.blur = np.maximum(smooth_path(rng, frames, 10, 1.0) - 0.6, 0)

@@ -115,6 +115,13 @@ class ResumableCheckpointHook(Hook):
             self._save(runner, path.name, dict(epoch=runner.epoch, iter=runner.iter, best=value), with_optimizer=False)
             runner.logger.info(f'best {self.save_best} so far: {value:.4f}, {path}')
 
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Leave functions out of the schedulers' states: their constructors set them, and torch's safe loader refuses them."""
+        states = checkpoint.get('param_schedulers', [])
+        for state in [state for group in states.values() for state in group] if isinstance(states, dict) else states:
+            for key in [key for key, value in state.items() if callable(value)]:
+                del state[key]
+
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse weights of another architecture, and translate the iteration where the batch has changed."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -181,16 +181,17 @@ def evaluate_sequence(predicted_xyxy: np.ndarray, truth_xyxy: np.ndarray, conven
     if convention.without_truth is None:
         is_counted &= masks[0]
     with np.errstate(invalid='ignore', divide='ignore', over='ignore'):
+        shifts = centers - truth_centers
         if convention.norm == 'clamped':
-            norm_errors = _length((centers - truth_centers) / np.maximum(truth[2:], 1))
+            norm_shifts = shifts / np.maximum(truth[2:], 1)
         else:
             sides = truth[2:] + (1e-16 if convention.norm == 'padded' else 0)
-            norm_errors = _length(centers / sides - truth_centers / sides)
-        measures = [-_overlap(predicted, truth, convention.overlap), _length(centers - truth_centers), norm_errors]
+            norm_shifts = centers / sides - truth_centers / sides
+        measures = [-_overlap(predicted, truth, convention.overlap), _length(shifts), _length(norm_shifts)]
     is_known = is_counted & masks[0]
-    for index, mask in enumerate(masks):
+    for measure, mask, word in zip(measures, masks, convention.without_truth or ()):
         if not mask.all():
-            measures[index][~mask] = np.inf if (convention.without_truth or ('miss',) * 3)[index] == 'miss' else -np.inf
+            measure[~mask] = np.inf if word == 'miss' else -np.inf
     if is_absent is not None and convention.absent == 'missed':
         is_known &= ~is_absent
         for measure in measures:
@@ -213,17 +214,22 @@ def _scores(measures: list, known: np.ndarray, num_frames: int, convention: Conv
         known: Those minus overlaps that enter their mean.
         num_frames: What counts are divided by.
     """
-    negative, errors, norm_errors = (np.sort(measure) for measure in measures)  # NaN last
+    for measure in measures:
+        measure.sort()  # NaN last
+    negative, errors, norm_errors = measures
     num_thresholds = convention.num_thresholds
     thresholds = SUCCESS_THRESHOLDS if num_thresholds == 21 else np.linspace(0, 1, num_thresholds)
     norm_thresholds = _GOT10K_NORM_THRESHOLDS if convention.norm == 'clamped' else NORM_PRECISION_THRESHOLDS
     divisor = num_frames or np.nan
-    above = np.searchsorted(negative, -np.append(thresholds, (0.5, 0.75)), 'left') / divisor  # strictly
-    success, half, three_quarters = above[:-2], *above[-2:].tolist()
+    success = np.searchsorted(negative, -thresholds, 'left') / divisor  # strictly above
+    half, three_quarters = (np.searchsorted(negative, (-0.5, -0.75), 'left') / divisor).tolist()
     precisions = np.searchsorted(errors, PRECISION_THRESHOLDS, 'right') / divisor
     norm_precisions = np.searchsorted(norm_errors, norm_thresholds, 'right') / divisor
-    return dict(ao=-float(np.nansum(known)) / (len(known) or np.nan), sr50=half, sr75=three_quarters,
-                auc=float(success.mean()), precision=float(precisions[20]), norm_precision=float(norm_precisions[20]),
+    total = known.sum()
+    if np.isnan(total):
+        total = np.nansum(known)
+    return dict(ao=-float(total) / (len(known) or np.nan), sr50=half, sr75=three_quarters, auc=float(success.mean()),
+                precision=float(precisions[20]), norm_precision=float(norm_precisions[20]),
                 norm_precision_auc=float(norm_precisions.mean()), success=success, precisions=precisions,
                 norm_precisions=norm_precisions, num_frames=num_frames, num_known=len(known))
 

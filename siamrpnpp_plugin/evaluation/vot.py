@@ -3,7 +3,7 @@
 A result is a list with one entry per frame, a tuple of numbers: `(1,)` initialised, `(2,)` failure, `(0,)` skipped or unknown, a
 box `(x, y, width, height)`, or a polygon `(x1, y1, x2, y2, x3, y3 ...)`. Numbers equal those of PySOT's toolkit
 (toolkit/evaluation/ar_benchmark.py, eao_benchmark.py, f1_benchmark.py); pooling='vot' is the official one's way
-(vot/analysis/supervised.py of votchallenge/toolkit). Both count pixels (`raster_overlap`).
+(vot/analysis/supervised.py of votchallenge/toolkit) to pool them; the overlaps stay PySOT's, whose boxes end a pixel later.
 """
 
 import re

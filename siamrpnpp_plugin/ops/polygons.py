@@ -178,8 +178,9 @@ def _clip(polygon: np.ndarray, clipper: np.ndarray) -> np.ndarray:
         is_inside = depth >= 0
         is_crossing = is_inside != (next_depth >= 0)
         share = np.divide(depth, depth - next_depth, out=np.zeros_like(depth), where=is_crossing)
-        points = np.stack((polygon, polygon + share[..., None] * (following - polygon)), axis=2).reshape(len(polygon), -1, 2)
-        is_kept = np.stack((is_inside, is_crossing), axis=2).reshape(len(polygon), -1)
+        shape = len(polygon), 2 * polygon.shape[1]
+        points = np.stack((polygon, polygon + share[..., None] * (following - polygon)), axis=2).reshape(*shape, 2)
+        is_kept = np.stack((is_inside, is_crossing), axis=2).reshape(shape)
         number = is_kept.sum(axis=1)
         order = np.argsort(~is_kept, axis=1, kind='stable')[:, :max(number.max(initial=0), 1)]
         order = np.where(np.arange(order.shape[1]) < number[:, None], order, order[:, :1])  # the rest: the first corner again

@@ -89,6 +89,19 @@ def test_a_run_that_was_killed_resumes_to_the_same_weights(reference, store, tmp
     assert resumed == reference_losses[iteration:]
 
 
+def test_a_schedule_with_functions_in_its_state_resumes(store, tmp_path):
+    """OneCycleLR keeps a function; the safe loader takes none."""
+    config = write_config(tmp_path, store, """
+param_scheduler = [dict(type='OneCycleLR', eta_max=0.01, by_epoch=True, total_steps=2, convert_to_iter_based=True)]
+""")
+    own = tmp_path / 'work_dirs' / 'small'
+    train(config)
+    unbroken = weights(own / 'epoch_2.pth')
+    (own / 'epoch_2.pth').unlink()
+    train(config, '--resume')
+    assert_same(weights(own / 'epoch_2.pth'), unbroken)
+
+
 def test_sigterm_saves_and_the_run_resumes_to_the_same_weights(reference, store, tmp_path):
     work_dir, _, _ = reference
     config = write_config(tmp_path, store, EMA + "default_hooks['checkpoint']['iter_interval'] = 1\n")

@@ -248,8 +248,9 @@ def check(root: Path, names: list, frames: list, box_xywh: tuple, seed: int) -> 
         steps = np.linalg.norm(np.diff(center, axis=0), axis=1)
         # PySOT counts from the middle of the first pixel, align=None from its corner
         apart = np.linalg.norm(free_center - 0.5 - center, axis=1)
-        print(f'{name:12} worst difference in {num} frames: boxes {boxes:.2e} px, scores {scores:.1e}, crops {crops} grey levels; centre moves '
-              f'{steps.mean():.1f} px per frame, {theirs.is_lost.sum()} frames lost; {np.diff(seconds).round(1).tolist()} s\n'
+        print(f'{name:12} worst in {num} frames: boxes {boxes:.2e} px, scores {scores:.1e}, crops {crops} grey levels\n'
+              f'{"":12} centre moves {steps.mean():.1f} px per frame, {theirs.is_lost.sum()} frames lost; PySOT, ours: '
+              f'{np.diff(seconds).round(1).tolist()} s\n'
               f'{"":12} align=None: centres {apart.mean():.2f} px apart on average, at most {apart.max():.2f}', flush=True)
         equal &= boxes <= 0.02 and crops <= 1
     if not equal:

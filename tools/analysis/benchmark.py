@@ -4,6 +4,7 @@
     python tools/analysis/benchmark.py loader [--store STORE]     # training pairs per second against PySOT's way
     python tools/analysis/benchmark.py pack [--root ILSVRC2015]   # crops per second against the seed's way
     python tools/analysis/benchmark.py step --pysot PYSOT         # training steps of R50 against PySOT itself (a checkout; yacs)
+    python tools/analysis/benchmark.py metrics --got10k GOT10K    # scored frames against the got10k toolkit itself (a checkout)
 
 Each line is the median of several rounds (A B A B ...) with the smallest and largest. Without data of yours, synthetic videos are
 made in a temporary folder. The predecessors' ways are written anew in `predecessors.py`.
@@ -37,6 +38,7 @@ from siamrpnpp_plugin.datasets.cropping import PackSettings
 from siamrpnpp_plugin.datasets.packing import pack
 from siamrpnpp_plugin.datasets.sources import VIDSource
 from siamrpnpp_plugin.datasets.synthetic import write_synthetic_vid
+from siamrpnpp_plugin.evaluation.ope import evaluate_sequence, summarize
 from siamrpnpp_plugin.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +47,7 @@ PYSOT_TRANSFORMS = ('ShiftScaleCrop', 'ColorPCA', 'MotionBlur')  # the others of
 
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('subject', choices=('loader', 'pack', 'step'))
+    parser.add_argument('subject', choices=('loader', 'pack', 'step', 'metrics'))
     parser.add_argument('--store', type=Path, help='loader: a packed store; default: synthetic videos of 1280x720')
     parser.add_argument('--root', type=Path, help='pack: an ILSVRC2015 VID root; default: synthetic videos of 1280x720')
     parser.add_argument('--split', default='train', choices=('train', 'val'), help='pack: of the root')
@@ -55,6 +57,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--pairs', type=int, default=1400, help='loader: pairs per round')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--pysot', type=Path, help='step: a checkout of PySOT')
+    parser.add_argument('--got10k', type=Path, help='metrics: a checkout of the got10k toolkit; needs shapely')
     parser.add_argument('--batch', type=int, default=4, help='step: pairs')
     parser.add_argument('--threads', type=int, default=os.cpu_count(), help='step: of the CPU')
     parser.add_argument('--work-dir', type=Path, help='where to write; default: a temporary folder')
@@ -62,6 +65,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.subject == 'step' and args.pysot is None:
         parser.error('step compares with PySOT itself: --pysot PATH_OF_A_CHECKOUT')
+    if args.subject == 'metrics' and args.got10k is None:
+        parser.error('metrics compares with the got10k toolkit itself: --got10k PATH_OF_A_CHECKOUT')
     return args
 
 
@@ -267,6 +272,42 @@ def benchmark_pack(args: argparse.Namespace, folder: Path) -> list:
     return rows
 
 
+def benchmark_metrics(args: argparse.Namespace, folder: Path) -> list:
+    """Frames per second scored: all numbers of 280 sequences as long as LaSOT's, ours and those of its `ExperimentLaSOT`."""
+    del folder
+    sys.path.insert(0, str(args.got10k))
+    from got10k.experiments import ExperimentLaSOT
+    toolkit = object.__new__(ExperimentLaSOT)
+    toolkit.nbins_iou, toolkit.nbins_ce, toolkit.nbins_nce = 21, 51, 51
+    generator, sequences = np.random.default_rng(0), []
+    for length in generator.integers(1000, 4000, 280):
+        truth = np.rint(generator.uniform((0, 0, 20, 20), (1000, 1000, 200, 200), (length, 4)))
+        predicted = np.round(truth + generator.normal(0, 15, (length, 4)), 2)
+        predicted[:, 2:] = predicted[:, 2:].clip(1)
+        predicted[0] = truth[0]  # as the toolkit's report does it
+        sequences.append((predicted, truth))
+    frames = sum(len(truth) for _, truth in sequences)
+    corners = [[np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1) for boxes in pair] for pair in sequences]
+
+    def ours() -> tuple:
+        start = time.perf_counter()
+        summary = summarize([evaluate_sequence(*pair, 'lasot') for pair in corners], 'lasot')
+        return frames / 1000, time.perf_counter() - start, summary
+
+    def theirs() -> tuple:
+        start = time.perf_counter()
+        curves = [toolkit._calc_curves(*toolkit._calc_metrics(*pair)) for pair in sequences]
+        means = [np.mean(curve, axis=0) for curve in zip(*curves)]
+        return frames / 1000, time.perf_counter() - start, means
+
+    summary, means = ours()[2], theirs()[2]
+    for key, mean in zip(('success', 'precisions', 'norm_precisions'), means):
+        if not np.allclose(summary[key], mean, atol=1e-9):
+            raise SystemExit(f'{key} differs from the toolkit: what is compared is not the same')
+    ways = {'the got10k toolkit itself': lambda: theirs()[:2], 'ours': lambda: ours()[:2]}
+    return table(f'metrics, 280 sequences, {frames} frames, thousands/s', rounds(ways, args.rounds), 'the got10k toolkit itself')
+
+
 def main(argv=None) -> None:
     args = parse_args(argv)
     cpu = next((line.split(':')[1].strip() for line in Path('/proc/cpuinfo').read_text().splitlines() if 'model name' in line),
@@ -276,7 +317,8 @@ def main(argv=None) -> None:
     init_default_scope('siamrpnpp_plugin')
     print(', '.join(f'{key} {value}' for key, value in machine.items()))
     with tempfile.TemporaryDirectory(dir=args.work_dir) as folder, single_thread():
-        rows = dict(loader=benchmark_loader, pack=benchmark_pack, step=benchmark_step)[args.subject](args, Path(folder))
+        subjects = dict(loader=benchmark_loader, pack=benchmark_pack, step=benchmark_step, metrics=benchmark_metrics)
+        rows = subjects[args.subject](args, Path(folder))
     if args.json:
         args.json.write_text(json.dumps(dict(machine=machine, rows=rows), indent=2) + '\n')
 
