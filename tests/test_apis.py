@@ -146,8 +146,8 @@ def test_wrong_input_of_the_verbs_is_named(tracked):
 def test_the_got10k_toolkit_runs_our_tracker_and_prints_our_numbers(tracked, tmp_path):
     """Its experiment on a real tree, as it is; its AO is that of our own preset on its result files."""
     from got10k.experiments import ExperimentGOT10k
-    from siamrpnpp_plugin.datasets.benchmarks import read_sequences
 
+    from siamrpnpp_plugin.datasets.benchmarks import read_sequences
     from siamrpnpp_plugin.evaluation.ope import evaluate_sequence, summarize
     from siamrpnpp_plugin.evaluation.results import find_result, read_boxes
     model, frames = tracked
