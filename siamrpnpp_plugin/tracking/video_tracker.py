@@ -95,8 +95,8 @@ class _Video:
 class VideoTracker:
     """Runs a tracker over sequences, several at once: where one ends, the next one takes its place.
 
-    Results do not depend on how many run at once, nor on the order. A frame that cannot be read is no reason to stop: the
-    box stays where it was with confidence 0, and the frame is listed in `held`. The first frame must be readable.
+    Up to rounding, results do not depend on how many run at once, nor on the order. A frame that cannot be read is no reason
+    to stop: the box stays where it was with confidence 0, and the frame is listed in `held`. The first must be readable.
 
     Args:
         tracker: The policy, such as `SiamRPNTracker`.
