@@ -10,6 +10,7 @@ Every reader takes `names`, to read only these sequences, and `allow_missing`, t
 import inspect
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -64,6 +65,9 @@ def read_sequences(benchmark: str, root: Union[str, Path], **options: Any) -> li
     sequences = BENCHMARKS[benchmark](Path(root), **options)
     if not sequences:
         raise ValueError(f'{root} has no sequences of {benchmark}')
+    twice = [name for name, number in Counter(sequence.name for sequence in sequences).items() if number > 1]
+    if twice:
+        raise ValueError(f'{root} has several sequences of the name {twice[0]!r}: rename one of its folders')
     return sequences
 
 

@@ -1,5 +1,7 @@
 """Evaluation videos: one target each, every frame in order."""
 
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +36,12 @@ def track_sequences(source: Any) -> Iterator[Sequence]:
     Raises:
         ValueError: If something of the source would be left out, with what and why.
     """
-    for video in source.videos():
+    without, videos = [], source.videos()
+    leaves = Counter(video.rpartition('/')[2] for video in videos)
+    for video in videos:
         tracks, skips = source.read(video)
+        if not tracks:
+            without.append(video)
         unusable = [skip for skip in skips if skip.reason not in ('no box', 'video without objects')]
         if unusable:
             raise ValueError(f'{unusable[0].reason}: {unusable[0].where}')
@@ -46,5 +52,8 @@ def track_sequences(source: Any) -> Iterator[Sequence]:
             first, last = index.min(), index.max()
             boxes = np.full((last - first + 1, 4), np.nan)
             boxes[index - first] = track.boxes_xyxy
-            name = Path(video).name if video != '.' else track.video
+            leaf = video.rpartition('/')[2]
+            name = track.video if video == '.' else leaf if leaves[leaf] == 1 else video.replace('/', '_')
             yield Sequence(f'{name}_{track.name}' if len(tracks) > 1 else name, tuple(images[first:last + 1]), boxes)
+    if without:
+        warnings.warn(f'{len(without)} videos without a box are left out: {", ".join(without[:5])}', stacklevel=2)

@@ -6,11 +6,12 @@ from typing import Any, Optional, Union
 import cv2
 import numpy as np
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
 
 from ..registry import METRICS
 from .conventions import Convention, find_convention
 from .longterm import evaluate_longterm_sequence, summarize_longterm
-from .ope import evaluate_sequence, summarize
+from .ope import NothingCountsError, evaluate_sequence, summarize
 from .vot import INTERVALS, evaluate_vot_sequence, summarize_vot
 
 NUMBERS = ('auc', 'precision', 'norm_precision', 'norm_precision_auc', 'ao', 'sr50', 'sr75')
@@ -43,18 +44,14 @@ class OPEMetric(BaseMetric):
             data_samples: For each `boxes_xyxy` (T, 4) and `size`, width and height of the frames.
         """
         for sequence, sample in zip(data_batch, data_samples):
-            if not np.isfinite(sequence.boxes_xyxy[1:]).all(axis=1).any():
-                self.results.append(None)
-                continue
-            try:
-                self.results.append(evaluate_sequence(sample['boxes_xyxy'], sequence.boxes_xyxy, self.convention,
-                                                      sequence.is_absent, sequence.cover, sequence.size or sample['size']))
-            except ValueError as error:
-                raise ValueError(f'{sequence.name}: {error}') from error
+            self.results.append(score_sequence(sequence, sample['boxes_xyxy'], self.convention, sample.get('size')))
 
     def compute_metrics(self, results: list) -> dict:
         """The mean as the convention has it."""
         scores = [result for result in results if result is not None]
+        if len(scores) < len(results):
+            MMLogger.get_current_instance().warning(f'{len(results) - len(scores)} of {len(results)} sequences are not scored: '
+                                                    'no frame after the first has a truth that counts')
         summary = summarize(scores, self.convention) if scores else {}
         return {key: summary[key] for key in self.numbers if key in summary}
 
@@ -103,7 +100,7 @@ class VOTMetric(BaseMetric):
         """
         for sequence, sample in zip(data_batch, data_samples):
             self.results.append(evaluate_vot_sequence([vot_entries(sample['boxes_xyxy'], sample['kind'])], regions(sequence),
-                                                      sequence.size or sample['size'], sequence.tags))
+                                                      sample.get('size') or image_size(sequence), sequence.tags))
 
     def compute_metrics(self, results: list) -> dict:
         """Over all sequences of all ranks."""
@@ -135,12 +132,37 @@ class VOTLTMetric(BaseMetric):
             confidence = np.array(sample['confidence'], float)
             confidence[0] = np.nan  # the given box
             self.results.append(evaluate_longterm_sequence(vot_entries(sample['boxes_xyxy'], sample['kind']), confidence,
-                                                           regions(sequence), sequence.size or sample['size']))
+                                                           regions(sequence), sample.get('size') or image_size(sequence)))
 
     def compute_metrics(self, results: list) -> dict:
         """Over all sequences of all ranks."""
         summary = summarize_longterm(results)
         return {key: summary[key] for key in ('f1', 'precision', 'recall')}
+
+
+def score_sequence(sequence: Any, boxes_xyxy: np.ndarray, convention: Union[str, Convention],
+                   size: Optional[tuple] = None) -> Optional[dict]:
+    """Scores of a sequence, None if nothing in it can be scored.
+
+    Args:
+        sequence: With its truth.
+        boxes_xyxy: (T, 4) what a tracker said.
+        convention: Whose rules.
+        size: Width and height of the frames, where they are known.
+
+    Raises:
+        ValueError: If the boxes do not fit, with the name of the sequence.
+    """
+    if not np.isfinite(sequence.boxes_xyxy[1:]).all(axis=1).any():
+        return None
+    if find_convention(convention).clip:
+        size = size or image_size(sequence)
+    try:
+        return evaluate_sequence(boxes_xyxy, sequence.boxes_xyxy, convention, sequence.is_absent, sequence.cover, size)
+    except NothingCountsError:
+        return None
+    except ValueError as error:
+        raise ValueError(f'{sequence.name}: {error}') from error
 
 
 def image_size(sequence: Any) -> tuple:

@@ -10,13 +10,17 @@ import numpy as np
 from .conventions import PRESETS, Convention, find_convention
 
 __all__ = ['PRESETS', 'Convention', 'SUCCESS_THRESHOLDS', 'PRECISION_THRESHOLDS', 'NORM_PRECISION_THRESHOLDS', 'overlap',
-           'center_error', 'evaluate_sequence', 'summarize']
+           'NothingCountsError', 'center_error', 'evaluate_sequence', 'summarize']
 
 SUCCESS_THRESHOLDS = np.linspace(0, 1, 21)
 PRECISION_THRESHOLDS = np.arange(51.0)  # pixels
 NORM_PRECISION_THRESHOLDS = np.arange(51) / 100  # shares of the target's width and height
 _GOT10K_NORM_THRESHOLDS = np.linspace(0, 0.5, 51)  # differ in the last bit
 COUNTS = ('num_frames', 'num_known')
+
+
+class NothingCountsError(ValueError):
+    """By the rules of the convention no frame of a sequence counts."""
 
 
 def _xywh(box_xyxy: np.ndarray) -> np.ndarray:
@@ -153,8 +157,8 @@ def evaluate_sequence(predicted_xyxy: np.ndarray, truth_xyxy: np.ndarray, conven
         Where frames are pooled, the scores of a sequence without frames are NaN.
 
     Raises:
-        ValueError: If lengths differ, a predicted box is not finite (unless the convention permits it), the size is missing, or
-            no frame counts.
+        NothingCountsError: If no frame counts.
+        ValueError: If lengths differ, a predicted box is not finite (unless the convention permits it), or the size is missing.
     """
     convention = find_convention(convention)
     predicted, truth = _checked(_xywh(predicted_xyxy), _xywh(truth_xyxy), convention)
@@ -199,7 +203,7 @@ def evaluate_sequence(predicted_xyxy: np.ndarray, truth_xyxy: np.ndarray, conven
     num_known = int(np.count_nonzero(is_known))
     num_frames = num_known if convention.exclude_unknown else int(np.count_nonzero(is_counted))
     if not num_frames and convention.pooling == 'sequences':
-        raise ValueError(f'none of {length} frames counts: no truth, absent, or the first')
+        raise NothingCountsError(f'none of {length} frames counts: no truth, absent, or the first')
     known = measures[0] if num_known == length else measures[0][is_known]
     if np.count_nonzero(is_counted) < length:
         measures = [measure[is_counted] for measure in measures]
@@ -228,7 +232,7 @@ def _scores(measures: list, known: np.ndarray, num_frames: int, convention: Conv
     total = known.sum()
     if np.isnan(total):
         total = np.nansum(known)
-    return dict(ao=-float(total) / (len(known) or np.nan), sr50=half, sr75=three_quarters, auc=float(success.mean()),
+    return dict(ao=abs(float(total)) / (len(known) or np.nan), sr50=half, sr75=three_quarters, auc=float(success.mean()),
                 precision=float(precisions[20]), norm_precision=float(norm_precisions[20]),
                 norm_precision_auc=float(norm_precisions.mean()), success=success, precisions=precisions,
                 norm_precisions=norm_precisions, num_frames=num_frames, num_known=len(known))

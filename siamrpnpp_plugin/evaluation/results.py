@@ -9,6 +9,7 @@ PySOT's toolkit, the got10k toolkit and pytracking read these files, and the ser
 """
 
 import io
+import os
 import re
 import zipfile
 from collections.abc import Sequence
@@ -48,31 +49,45 @@ def write_result(folder: Path, form: str, name: str, boxes_xyxy: np.ndarray, kin
         seconds: (T,) time for each frame.
     """
     path = result_path(folder, form, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
     boxes = np.concatenate((boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]), axis=1)
     lines = [','.join(f'{value:.4f}' for value in box) for box in boxes]
     if form == 'vot':
         lines = [line if number < 0 else str(number) for line, number in zip(lines, kind.tolist())]
     elif form == 'votlt':
         lines[0] = '1'
-    values = ''.join(f'{value:.8f}\n' for value in confidence.tolist())
-    times = ''.join(f'{value:.8f}\n' for value in seconds.tolist())
+    values = [f'{value:.8f}' for value in confidence.tolist()]
+    times = [f'{value:.8f}' for value in seconds.tolist()]
     if form == 'ope':
-        for kind_of, text in (('times', times), ('confidence', values)):
-            (path.parent / kind_of).mkdir(exist_ok=True)
-            (path.parent / kind_of / f'{name}_{"time" if kind_of == "times" else "confidence"}.txt').write_text(text)
+        write_whole(path.parent / 'times' / f'{name}_time.txt', times)
+        write_whole(path.parent / 'confidence' / f'{name}_confidence.txt', values)
     else:
-        path.with_name(f'{name}_time.txt').write_text(times)
-        path.with_name(f'{name}_001_confidence.value').write_text('\n' + values.split('\n', 1)[1] if form == 'votlt' else values)
-    part = path.with_suffix('.part')
+        write_whole(path.with_name(f'{name}_time.txt'), times)
+        write_whole(path.with_name(f'{name}_001_confidence.value'), ['', *values[1:]] if form == 'votlt' else values)
+    write_whole(path, lines)
+
+
+def write_whole(path: Path, lines: Sequence[str]) -> None:
+    """Write a text file that is there whole or not at all, whoever else writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.{os.uname().nodename}.{os.getpid()}.part')
     part.write_text('\n'.join(lines) + '\n')
     part.replace(path)
 
 
-def find_result(folder: Path, form: str, name: str, aliases: Sequence[str] = ()) -> Optional[Path]:
+def find_result(folder: Path, form: str, name: str, aliases: Sequence[str] = (), others: Sequence[str] = ()) -> Optional[Path]:
     """The file with the boxes of a sequence, None if there is none; for `ope` other spellings of the name are known too.
 
     `Jogging-1` is found as `Jogging-1.txt`, `jogging_1.txt` or `Jogging.1.txt`, and `GOT-10k_Val_000001` in its folder or beside.
+
+    Args:
+        folder: Of the tracker.
+        form: See the head of this file.
+        name: Of the sequence.
+        aliases: Other names of it.
+        others: Names of other sequences: their files are not taken for another spelling (UAV123 has car1_1 and car11).
+
+    Raises:
+        ValueError: If there are files of two spellings.
     """
     folder = Path(folder)
     for candidate in (name, *aliases):
@@ -83,7 +98,7 @@ def find_result(folder: Path, form: str, name: str, aliases: Sequence[str] = ())
             return folder / f'{candidate}.txt'
     if form == 'ope' and folder.is_dir():
         wanted = {_plain(candidate) for candidate in (name, *aliases)}
-        found = [path for path in sorted(folder.glob('*.txt')) if _plain(path.stem) in wanted]
+        found = [path for path in sorted(folder.glob('*.txt')) if _plain(path.stem) in wanted and path.stem not in others]
         if len(found) > 1:
             raise ValueError(f'{folder} has several results of {name}: {", ".join(path.name for path in found)}')
         return found[0] if found else None

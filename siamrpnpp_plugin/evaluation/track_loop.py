@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from ..registry import LOOPS, TASK_UTILS
 from .longterm import read_confidences
-from .metrics import image_size
-from .results import find_result, read_boxes, write_result
+from .results import read_boxes, result_path, write_result, write_whole
 from .vot import read_vot_results
 
 STAGES = ('read', 'crop', 'network', 'post')
@@ -86,8 +85,8 @@ class TrackLoop(BaseLoop):
 
     def _read(self, sequence: object) -> Optional[dict]:
         """Boxes of a sequence that was tracked before."""
-        path = None if self.result_dir is None else find_result(self.result_dir, self.result_format, sequence.name)
-        if path is None:
+        path = None if self.result_dir is None else result_path(self.result_dir, self.result_format, sequence.name)
+        if path is None or not path.is_file():
             return None
         confidence = None
         if self.result_format in ('vot', 'votlt'):
@@ -104,12 +103,11 @@ class TrackLoop(BaseLoop):
             raise ValueError(f'{path} has {len(boxes)} frames, {sequence.name} has {len(sequence)}: remove it, or use another '
                              'folder')
         return dict(boxes_xyxy=boxes, kind=kind, confidence=confidence, seconds=None, held=(),
-                    size=None if self.result_format == 'ope' else image_size(sequence))
+                    size=None)
 
     def _write(self, sequence: object, result: tuple) -> None:
-        write_result(self.result_dir, self.result_format, sequence.name, result.boxes_xyxy, result.kind, result.confidence,
-                     result.seconds.sum(axis=1))
-        details = self.result_dir / 'details' / f'{sequence.name}.json'
-        details.parent.mkdir(parents=True, exist_ok=True)
         stages = dict(zip(STAGES, result.seconds.sum(axis=0).tolist()))
-        details.write_text(json.dumps(dict(frames=len(sequence), seconds=stages, held=list(result.held))))
+        details = json.dumps(dict(frames=len(sequence), seconds=stages, held=list(result.held)))
+        write_whole(self.result_dir / 'details' / f'{sequence.name}.json', [details])
+        write_result(self.result_dir, self.result_format, sequence.name, result.boxes_xyxy, result.kind, result.confidence,
+                     result.seconds.sum(axis=1))  # last: it says that the sequence is done

@@ -129,7 +129,7 @@ def test_a_crop_is_the_square_around_the_target_of_the_decoded_frame(vid, whole)
 
 # Interruptions
 
-LONG = 240  # videos, twice as many as one transaction takes
+LONG = 600  # videos, several times as many as one transaction takes
 
 
 @pytest.fixture(scope='module')
@@ -171,7 +171,10 @@ def is_running(pid: int) -> bool:
 def num_committed(path: Path) -> int:
     """Videos in an unfinished store."""
     with lmdb.open(str(path), readonly=True, lock=False, max_dbs=3) as env, env.begin() as txn:
-        found = env.open_db(b'progress', txn, create=False)
+        try:
+            found = env.open_db(b'progress', txn, create=False)
+        except lmdb.NotFoundError:  # killed before its first record
+            return 0
         return sum(key != b'identity' for key, _ in txn.cursor(db=found))
 
 
@@ -262,7 +265,7 @@ def test_on_a_full_disk_packing_stops_and_goes_on_when_there_is_room(vid, tmp_pa
     CropStore(small_disk / 'store').close()
 
 
-@pytest.mark.parametrize('kilobytes', [4, 8, 16, 28, 32, 200, 400, 500, 600])
+@pytest.mark.parametrize('kilobytes', [4, 8, 16, 28, 32, 200, 300, 400])
 def test_wherever_the_disk_fills_up_the_error_says_so(vid, whole, small_disk, kilobytes):
     subprocess.run(['mount', '-o', f'remount,size={kilobytes}k', small_disk], check=True)
     with pytest.raises(PackError, match='the disk of .* is full: make room and run the same command again'):
