@@ -149,20 +149,23 @@ def write_tracks(path: Union[str, 'os.PathLike[str]'], images: Sequence[str], tr
 
     Args:
         path: An .mp4 file.
-        images: (T,) image files.
+        images: (T,) image files; for one that cannot be read the one before is shown.
         tracks: Name -> (T, 4) boxes in pixels; NaN draws none.
         rate: Frames per second.
 
     Raises:
         OSError: If the video cannot be written.
-        ValueError: If an image cannot be read.
+        ValueError: If the first image cannot be read.
     """
     colors = (GREEN, YELLOW, RED, (230, 120, 60), (230, 60, 230), (230, 230, 60))
+    shown = None
     with VideoFile(path, rate) as video:
         for index, name in enumerate(images):
-            frame = cv2.imread(str(name), cv2.IMREAD_COLOR)
-            if frame is None:
+            found = cv2.imread(str(name), cv2.IMREAD_COLOR)
+            if found is None and shown is None:
                 raise ValueError(f'{name} is missing or no image')
+            shown = shown if found is None else found
+            frame = shown
             for line, (tracker, boxes) in enumerate(tracks.items()):
                 color = colors[line % len(colors)]
                 if np.isfinite(boxes[index]).all():

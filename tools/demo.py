@@ -9,6 +9,7 @@ Without --config and --checkpoint it takes what the quick start trained. Without
 """
 
 import argparse
+import os
 import sys
 import time
 from collections import deque
@@ -23,6 +24,7 @@ from tqdm import tqdm
 
 from siamrpnpp_plugin.apis import SOTracker, init_model
 from siamrpnpp_plugin.datasets.sources import image_files
+from siamrpnpp_plugin.engine.checkpoint_files import newest_checkpoint
 from siamrpnpp_plugin.visualization import GREEN, RED, VideoFile, draw_box, draw_text, draw_trail
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +36,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', help='video file, folder of images, or number of a camera')
     parser.add_argument('--config', type=Path, default=ROOT / 'configs' / 'siamrpnpp_quickstart.py')
-    parser.add_argument('--checkpoint', type=Path, default=ROOT / 'work_dirs' / 'quickstart' / 'epoch_5.pth')
+    parser.add_argument('--checkpoint', type=Path, help='default: the newest one of the quick start')
     parser.add_argument('--box', type=parse_box, metavar='X,Y,W,H', help='target in the first frame, pixels; default: the mouse')
     parser.add_argument('--save', type=Path, metavar='OUT.mp4', help='video with boxes; OUT.txt beside it has x,y,w,h,score')
     parser.add_argument('--show', action='store_true', help='show each frame in a window')
@@ -90,6 +92,11 @@ def select_box(frame: np.ndarray) -> list:
     return list(box)
 
 
+def has_screen() -> bool:
+    """Whether a window can be opened; OpenCV's Qt ends the process where it cannot."""
+    return any(os.environ.get(name) for name in ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM'))
+
+
 def show(picture: np.ndarray) -> bool:
     """Whether to go on."""
     try:
@@ -100,10 +107,18 @@ def show(picture: np.ndarray) -> bool:
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.checkpoint == parse_args(['-']).checkpoint and not args.checkpoint.is_file():
-        raise FileNotFoundError(f'{args.checkpoint} is not there: run tools/quickstart.sh, or give --config and --checkpoint')
+    if args.checkpoint is None:
+        args.checkpoint = newest_checkpoint(ROOT / 'work_dirs' / 'quickstart')
+        if args.checkpoint is None:
+            raise FileNotFoundError('no trained model: run tools/quickstart.sh, or give --config and --checkpoint')
     if not args.show and args.save is None:
         raise ValueError('give --save OUT.mp4, --show, or both')
+    if (args.show or args.box is None) and sys.platform.startswith('linux') and not has_screen():
+        raise ValueError('there is no screen: give --box x,y,w,h and --save OUT.mp4, without --show')
+    if args.max_frames is not None and args.max_frames < 1:
+        raise ValueError(f'--max-frames must be positive, got {args.max_frames}')
+    if args.save is not None and Path(args.source).resolve() in (args.save.resolve(), args.save.resolve().parent):
+        raise ValueError(f'--save {args.save} would write over the source, or into it')
     frames, count, rate = open_source(args.source)
     first = next(frames, None)
     if first is None:
@@ -112,7 +127,7 @@ def run(args: argparse.Namespace) -> None:
     tracker = SOTracker(init_model(args.config, args.checkpoint, device=args.device))
     tracker.init(first, box)
     rows, trail, held, seconds, confidence = [], deque(maxlen=TRAIL), 0, 0.0, 1.0
-    count = min(count or args.max_frames or 0, args.max_frames or count or 0) or None
+    known, count = count, min(count or args.max_frames or 0, args.max_frames or count or 0) or None
     with VideoFile(args.save or 'unused.mp4', rate) as video, tqdm(total=count, unit='frame') as bar:
         frame: Optional[np.ndarray] = first
         shown = first
@@ -145,6 +160,11 @@ def run(args: argparse.Namespace) -> None:
         text = args.save.with_suffix('.txt')
         np.savetxt(text, rows, fmt='%.3f', delimiter=',')
         print(f'{args.save}: {len(rows)} frames; boxes and scores in {text}')
+    if known and not args.show and len(rows) < min(known, args.max_frames or known):
+        message = f'{args.source} ends after {len(rows)} of {known} frames: the file is damaged there'
+        if args.strict:
+            raise ValueError(message)
+        print(message, file=sys.stderr)
     if held:
         print(f'{held} frames could not be read: the box stayed', file=sys.stderr)
     if len(rows) > 1:

@@ -20,8 +20,8 @@ from mmengine.config import DictAction
 from siamrpnpp_plugin.datasets.benchmarks import BENCHMARKS, RESULT_ALIASES, read_sequences
 from siamrpnpp_plugin.evaluation.compare import bootstrap_interval, paired_test
 from siamrpnpp_plugin.evaluation.longterm import evaluate_longterm_sequence, read_confidences, summarize_longterm
-from siamrpnpp_plugin.evaluation.metrics import image_size, regions
-from siamrpnpp_plugin.evaluation.ope import PRECISION_THRESHOLDS, PRESETS, evaluate_sequence, summarize
+from siamrpnpp_plugin.evaluation.metrics import image_size, regions, score_sequence
+from siamrpnpp_plugin.evaluation.ope import PRECISION_THRESHOLDS, PRESETS, summarize
 from siamrpnpp_plugin.evaluation.results import find_result, read_boxes, result_format, result_path
 from siamrpnpp_plugin.evaluation.vot import INTERVALS, evaluate_vot_sequence, read_vot_results, summarize_vot
 from siamrpnpp_plugin.visualization import plot_curves
@@ -29,6 +29,7 @@ from siamrpnpp_plugin.visualization import plot_curves
 CONVENTIONS = {'got10k': 'got10k', 'trackingnet': 'trackingnet', 'vid': 'default', 'folders': 'default'}  # else PySOT's
 COLUMNS = dict(auc='AUC', precision='prec. 20', norm_precision='norm. .2', norm_precision_auc='norm. AUC', ao='AO', sr50='SR.50',
                sr75='SR.75')
+SERVERS = ('got10k', 'trackingnet')
 VOT_COLUMNS = dict(eao='EAO', accuracy='A', robustness='R', lost='lost')
 LONGTERM_COLUMNS = dict(f1='F', precision='precision', recall='recall')
 
@@ -61,6 +62,10 @@ def add_benchmark_arguments(parser: argparse.ArgumentParser, positional: bool) -
 
 def read_benchmark(args: argparse.Namespace) -> list:
     """The sequences that the arguments name."""
+    if args.convention is not None and args.benchmark.startswith('vot'):
+        raise ValueError(f'--convention has no meaning for {args.benchmark}: its rules are those of VOT')
+    if args.resamples < 0:
+        raise ValueError(f'--resamples must not be negative, got {args.resamples}')
     options = {name: getattr(args, name) for name in ('split', 'first_pixel', 'names') if getattr(args, name) is not None}
     options.update(args.reader_options)
     if args.allow_missing:
@@ -78,29 +83,19 @@ def load_boxes(folder: Path, benchmark: str, sequences: list) -> dict:
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder} is no folder of results')
     found, missing, form = {}, [], result_format(benchmark)
+    names = {sequence.name for sequence in sequences}
     for sequence in sequences:
-        path = find_result(folder, form, sequence.name, RESULT_ALIASES.get(sequence.name, ()))
+        path = find_result(folder, form, sequence.name, RESULT_ALIASES.get(sequence.name, ()), names - {sequence.name})
         if path is None:
             missing.append(sequence.name)
         else:
             found[sequence.name] = read_boxes(path)
+            if len(found[sequence.name]) != len(sequence):
+                print(f'  {path} has {len(found[sequence.name])} boxes for {len(sequence)} frames', file=sys.stderr)
     if missing:
         raise ValueError(f'{folder} lacks the results of {len(missing)} of {len(sequences)} sequences: {", ".join(missing[:5])}'
                          f'{" ..." if len(missing) > 5 else ""}; --names scores a part')
     return found
-
-
-def score_boxes(sequences: list, boxes: dict, convention: str) -> list:
-    """Scores of each sequence."""
-    scores = []
-    for sequence in sequences:
-        size = image_size(sequence) if PRESETS[convention].clip else None
-        try:
-            scores.append(evaluate_sequence(boxes[sequence.name], sequence.boxes_xyxy, convention, sequence.is_absent,
-                                            sequence.cover, size))
-        except ValueError as error:
-            raise ValueError(f'{sequence.name}: {error}') from error
-    return scores
 
 
 def row(name: str, values: dict, columns: dict, indent: int = 2) -> str:
@@ -108,7 +103,7 @@ def row(name: str, values: dict, columns: dict, indent: int = 2) -> str:
 
 
 def report(sequences: list, trackers: dict, benchmark: str, convention: Optional[str] = None, out: Optional[Path] = None,
-           resamples: int = 1000) -> dict:
+           resamples: int = 1000, by_sequence: Optional[str] = None) -> dict:
     """Print the table of one-pass evaluation and draw the plots.
 
     Args:
@@ -118,12 +113,23 @@ def report(sequences: list, trackers: dict, benchmark: str, convention: Optional
         convention: A preset; None: that of the benchmark's users.
         out: Folder for `success.png` and `precision.png`; None: no plots.
         resamples: Of the bootstrap; 0 leaves intervals out.
+        by_sequence: Tracker whose sequences are listed; None: if there is only one.
 
     Returns:
         For `summary.json`: for each tracker its numbers, those by attribute and by sequence.
     """
     convention = convention or CONVENTIONS.get(benchmark, 'pysot')
-    scores = {name: score_boxes(sequences, boxes, convention) for name, boxes in trackers.items()}
+    scores = {name: [score_sequence(sequence, boxes[sequence.name], convention) for sequence in sequences]
+              for name, boxes in trackers.items()}
+    is_scored = [None not in of_all for of_all in zip(*scores.values())]
+    if not all(is_scored):
+        left_out = [sequence.name for sequence, scored in zip(sequences, is_scored) if not scored]
+        print(f'\n{len(left_out)} sequences are not scored, nothing in them counts: {", ".join(left_out[:8])}'
+              + (' ...' if len(left_out) > 8 else ''))
+    sequences = [sequence for sequence, scored in zip(sequences, is_scored) if scored]
+    if not sequences:
+        raise ValueError(f'no sequence of {benchmark} can be scored by the rules of {convention!r}')
+    scores = {name: [score for score, scored in zip(values, is_scored) if scored] for name, values in scores.items()}
     means = {name: summarize(values, convention) for name, values in scores.items()}
     main = 'ao' if convention == 'got10k' else 'auc'
     order = sorted(means, key=lambda name: -means[name][main])
@@ -142,6 +148,7 @@ def report(sequences: list, trackers: dict, benchmark: str, convention: Optional
     first = order[0]
     for other in order[1:] if resamples and len(sequences) > 1 else ():
         pairs = np.array([[score[main] for score in scores[name]] for name in (first, other)])
+        pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
         difference, chance = paired_test(*pairs, np.random.default_rng(0), 10 * resamples)
         print(f'  {first} - {other}: {COLUMNS[main]} {difference:+.3f} per sequence, p = {chance:.3g} (sign-flip test)')
     attributes = {}
@@ -151,13 +158,14 @@ def report(sequences: list, trackers: dict, benchmark: str, convention: Optional
         for name in order:
             title = f'{attribute} ({len(chosen)}){"" if len(order) == 1 else " " + name}'
             print(row(title, attributes[attribute][name], COLUMNS, 4))
-    if len(order) == 1:
-        print('  by sequence')
-        for sequence, values in sorted(zip(sequences, scores[first]), key=lambda item: item[1][main]):
+    if len(order) == 1 or by_sequence:
+        shown = by_sequence or first
+        print(f'  {shown} by sequence')
+        for sequence, values in sorted(zip(sequences, scores[shown]), key=lambda item: item[1][main]):
             print(row(sequence.name, values, COLUMNS, 4))
 
     def numbers(values: dict) -> dict:
-        return {key: float(values[key]) for key in COLUMNS}
+        return {key: float(values[key]) if np.isfinite(values[key]) else None for key in COLUMNS}
 
     trackers = {name: dict(numbers(means[name]), interval=list(intervals.get(name, ())),
                            attributes={key: numbers(values[name]) for key, values in attributes.items()},
@@ -178,7 +186,7 @@ def report(sequences: list, trackers: dict, benchmark: str, convention: Optional
 
 def save(summary: dict, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    (out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+    (out / 'summary.json').write_text(json.dumps(summary, indent=2, default=str) + '\n')
     print(f'  numbers: {out / "summary.json"}')
 
 
@@ -231,19 +239,19 @@ def main(argv=None) -> None:
     args = parse_args(argv)
     try:
         sequences = read_benchmark(args)
+        names = [folder.name for folder in args.results]
+        if len(names) > len(set(names)):
+            raise ValueError('two folders of results have the same name')
         if result_format(args.benchmark).startswith('vot'):
             summary = report_vot(sequences, args.results, args.benchmark)
             if args.out is not None:
                 save(summary, args.out)
             return
-        scored = [sequence for sequence in sequences if has_truth(sequence)]
-        if not scored:
-            raise ValueError(f'the truth of this split of {args.benchmark} is with its server: upload the zip')
-        names = [folder.name for folder in args.results]
-        if len(names) > len(set(names)):
-            raise ValueError('two folders of results have the same name')
-        trackers = {folder.name: load_boxes(folder, args.benchmark, scored) for folder in args.results}
-        summary = report(scored, trackers, args.benchmark, args.convention, args.out, args.resamples)
+        if not any(map(has_truth, sequences)):
+            raise ValueError('no sequence has a truth after its first frame; that of the test sets of '
+                             f'{" and ".join(SERVERS)} is with their servers: upload the zip')
+        trackers = {folder.name: load_boxes(folder, args.benchmark, sequences) for folder in args.results}
+        summary = report(sequences, trackers, args.benchmark, args.convention, args.out, args.resamples)
         if args.out is not None:
             save(summary, args.out)
     except (ValueError, OSError) as error:

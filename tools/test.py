@@ -21,18 +21,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from eval_results import add_benchmark_arguments, has_truth, load_boxes, read_benchmark, report, report_vot, save
+from eval_results import SERVERS, add_benchmark_arguments, has_truth, load_boxes, read_benchmark, report, report_vot, save
 from mmengine.config import Config, DictAction
 from mmengine.dist import barrier, is_main_process
 from mmengine.runner import Runner
 
 from siamrpnpp_plugin.apis import init_model
 from siamrpnpp_plugin.engine.launch import init_cpu_ranks, leave_ranks
-from siamrpnpp_plugin.evaluation.results import result_format, write_submission
+from siamrpnpp_plugin.evaluation.results import result_format, write_submission, write_whole
 from siamrpnpp_plugin.visualization import write_tracks
 
 STATIC = 'static box'
-SERVERS = ('got10k', 'trackingnet')
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -84,26 +83,30 @@ def claim_folder(args: argparse.Namespace, config: Config) -> None:
     """
     folder = args.out / args.tracker_name
     origin = dict(checkpoint=hashlib.sha256(args.checkpoint.read_bytes()).hexdigest(), benchmark=args.benchmark,
-                  model=str(config.model), tracker=str(config.get('tracker')))
+                  model=str(config.model), tracker=str(config.get('tracker')), data_root=str(args.data_root.resolve()),
+                  split=args.split, first_pixel=args.first_pixel, reader_options=str(args.reader_options), strict=args.strict)
     note = folder / 'origin.json'
     if folder.exists() and args.overwrite:
         if not note.is_file():
             raise ValueError(f'{folder} was not written by this script: --overwrite removes only its own')
         shutil.rmtree(folder)
     if note.is_file():
-        before = json.loads(note.read_text())
+        try:
+            before = json.loads(note.read_text())
+        except ValueError:
+            raise ValueError(f'{note} is damaged: give another --out, or --overwrite') from None
         changed = [key for key in origin if before.get(key) != origin[key]]
         if changed:
             raise ValueError(f'{folder} has results of another {changed[0]}: give another --out, or --overwrite')
     elif folder.exists() and any(folder.iterdir()):
         raise ValueError(f'{folder} has files of something else: give another --out or --tracker-name')
     folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(origin))
+    write_whole(note, [json.dumps(origin)])
 
 
-def speed(folder: Path) -> dict:
-    """Seconds by stage and frames per second, of the sequences tracked so far."""
-    details = [json.loads(path.read_text()) for path in sorted((folder / 'details').glob('*.json'))]
+def speed(folder: Path, sequences: list) -> dict:
+    """Seconds by stage and frames per second."""
+    details = [json.loads((folder / 'details' / f'{sequence.name}.json').read_text()) for sequence in sequences]
     stages = {stage: sum(detail['seconds'][stage] for detail in details) for stage in details[0]['seconds']}
     frames = sum(detail['frames'] for detail in details)
     print(f'  {frames / sum(stages.values()):.1f} frames/s on each rank; per frame in ms: '
@@ -118,25 +121,29 @@ def finish(args: argparse.Namespace, sequences: list) -> None:
     """Tables, plots, video, and the zip for a server."""
     folder = args.out / args.tracker_name
     form = result_format(args.benchmark)
-    if args.benchmark in SERVERS:
+    if args.benchmark in SERVERS and args.split in (None, 'test') and not all(map(has_truth, sequences)):
+        if args.names or args.allow_missing:
+            print('  a part of the benchmark: its server will want all of it')
         print(f'  for the server: {write_submission(folder, form, [sequence.name for sequence in sequences])}')
     if form.startswith('vot'):
         summary = report_vot(sequences, [folder], args.benchmark)
-    elif scored := [sequence for sequence in sequences if has_truth(sequence)]:
+    elif any(map(has_truth, sequences)):
         trackers = {args.tracker_name: load_boxes(folder, args.benchmark, sequences)}
         if args.static:
-            trackers[STATIC] = {sequence.name: np.repeat(sequence.boxes_xyxy[:1], len(sequence), axis=0) for sequence in scored}
-        summary = report(scored, trackers, args.benchmark, args.convention, args.out, args.resamples)
+            trackers[STATIC] = {sequence.name: np.repeat(sequence.boxes_xyxy[:1], len(sequence), axis=0)
+                                for sequence in sequences}
+        summary = report(sequences, trackers, args.benchmark, args.convention, args.out, args.resamples, args.tracker_name)
         if not args.no_video:
             of = summary['trackers'][args.tracker_name]['sequences']
+            scored = [sequence for sequence in sequences if of.get(sequence.name, {}).get('ao') is not None]
             middle = sorted(scored, key=lambda sequence: of[sequence.name]['ao'])[len(scored) // 2]
             shown = {'ground truth': middle.boxes_xyxy, args.tracker_name: trackers[args.tracker_name][middle.name]}
             write_tracks(args.out / 'tracks.mp4', middle.images, shown)
             summary['video'] = str(args.out / 'tracks.mp4')
     else:
-        print('  the truth of this split is with the benchmark\'s server')
+        print('  no truth to score by' + (': it is with the server' if args.benchmark in SERVERS else ''))
         summary = dict(benchmark=args.benchmark, num_sequences=len(sequences))
-    save(dict(summary, **speed(folder)), args.out)
+    save(dict(summary, **speed(folder, sequences)), args.out)
 
 
 def main(argv=None) -> None:
@@ -158,7 +165,7 @@ def main(argv=None) -> None:
         if is_main_process():
             finish(args, sequences)
         leave_ranks()
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, SyntaxError) as error:
         sys.exit(f'{type(error).__name__}: {error.args[0] if isinstance(error, KeyError) and error.args else error}')
 
 

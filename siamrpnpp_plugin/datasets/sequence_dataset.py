@@ -38,7 +38,8 @@ class SequenceDataset(Dataset):
                 raise ValueError('SequenceDataset needs benchmark and root, or sequences')
             options = dict(options or {})
             if benchmark in SOURCES and num_sequences is not None:  # reading all annotations of VID takes minutes
-                videos = SOURCES[benchmark](root, **options).videos()
+                of_source = {key: value for key, value in options.items() if key not in ('names', 'allow_missing')}
+                videos = options.get('names') or SOURCES[benchmark](root, **of_source).videos()
                 options['names'] = [videos[place] for place in _even(len(videos), num_sequences)]
             sequences = read_sequences(benchmark, root, **options)
         if num_sequences is not None:

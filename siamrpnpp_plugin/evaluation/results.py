@@ -8,6 +8,7 @@
 PySOT's toolkit, the got10k toolkit and pytracking read these files, and the servers of GOT-10k and TrackingNet take their zip.
 """
 
+import contextlib
 import io
 import os
 import re
@@ -126,15 +127,13 @@ def read_boxes(path: Path) -> np.ndarray:
     text = Path(path).read_text().strip()
     if not text:
         raise ValueError(f'{path} is empty')
-    try:
-        rows = np.loadtxt(io.StringIO(re.sub(r'[,;\t]', ' ', text)), ndmin=2)
-    except ValueError:
-        rows = None
+    rows = None
+    if not re.search(r'[,;]\s*[,;]|\n\s*\n', text):  # NumPy would read over both
+        with contextlib.suppress(ValueError):
+            rows = np.loadtxt(io.StringIO(re.sub(r'[,;\t]', ' ', text)), ndmin=2, comments=None)
     if rows is None or rows.shape[1] not in (4, 8):
         for number, line in enumerate(text.splitlines(), 1):
-            if not line.strip():
-                continue
-            parts = re.split(r'[,;\s]+', line.strip())
+            parts = re.split(r'\s*[,;]\s*|\s+', line.strip())
             if len(parts) not in (4, 8) or not all(map(_is_number, parts)):
                 raise ValueError(f'{path}, line {number}: expected x y w h, got {line[:80]!r}')
         raise ValueError(f'{path} has lines of different lengths')

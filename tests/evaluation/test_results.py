@@ -50,6 +50,12 @@ def test_other_spellings_are_found(tmp_path, file):
     assert find_result(tmp_path, 'ope', 'Jogging-1') == tmp_path / file
 
 
+def test_the_file_of_another_sequence_is_no_spelling(tmp_path):
+    """UAV123 has car1_1 and car11."""
+    (tmp_path / 'car11.txt').write_text('1,2,3,4\n')
+    assert find_result(tmp_path, 'ope', 'car1_1', others=('car11',)) is None
+
+
 def test_two_spellings_at_once_are_refused(tmp_path):
     for file in ('Jogging.1.txt', 'jogging_1.txt'):
         (tmp_path / file).write_text('1,2,3,4\n')
@@ -68,7 +74,9 @@ def test_every_separator_is_read(tmp_path, text):
 
 
 @pytest.mark.parametrize(('text', 'message'), [('', 'is empty'), ('1,2,3,4\n1,2,3\n', 'line 2: expected x y w h'),
-                                               ('1,2,3,4\n\n1,2,x,4', 'line 3: expected'), ('1,2,3,4,5', 'line 1')])
+                                               ('1,2,3,4\n1,2,x,4', 'line 2: expected'),
+                                               ('1,2,3,4\n\n1,2,3,4', 'line 2: expected'), ('1,,2,3,4', 'line 1: expected'),
+                                               ('1,2,3,4\n# 1,2,3,4', 'line 2: expected'), ('1,2,3,4,5', 'line 1')])
 def test_a_line_that_is_no_box_is_named(tmp_path, text, message):
     path = tmp_path / 'bad.txt'
     path.write_text(text)

@@ -66,8 +66,8 @@ def test_a_broken_frame_holds_the_box_and_strict_stops(demo, network, tmp_path, 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['nowhere.mp4', '--box', '1,2,30,40', '--save', 'x.mp4'], 'nowhere.mp4'),
     (['{folder}', '--box', '1,2,30,40'], '--save OUT.mp4'),
-    (['{folder}', '--box', '500,2,30,40', '--save', '{folder}/x.mp4'], 'outside of the image'),
-    (['{folder}', '--box', '5,2,0,40', '--save', '{folder}/x.mp4'], 'have an area'),
+    (['{folder}', '--box', '500,2,30,40', '--save', '{empty}/x.mp4'], 'outside of the image'),
+    (['{folder}', '--box', '5,2,0,40', '--save', '{empty}/x.mp4'], 'have an area'),
     (['{empty}', '--box', '5,2,10,40', '--save', '{folder}/x.mp4'], 'has no images'),
 ])
 def test_wrong_input_is_one_clear_line(demo, network, tmp_path, arguments, message):
@@ -79,5 +79,32 @@ def test_wrong_input_is_one_clear_line(demo, network, tmp_path, arguments, messa
 
 def test_without_a_trained_model_the_message_says_how_to_get_one(demo, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    arguments = [str(write_folder(tmp_path / 'frames', 2)), '--box', '1,2,30,40', '--save', str(tmp_path / 'x.mp4')]
     with pytest.raises(SystemExit, match='quickstart'):
-        demo.main([str(write_folder(tmp_path / 'frames', 2)), '--box', '1,2,30,40', '--save', str(tmp_path / 'x.mp4')])
+        demo.main(arguments)
+    work = tmp_path / 'work_dirs' / 'quickstart'
+    work.mkdir(parents=True)
+    torch.save(dict(state_dict=MODELS.build(small_model_config()).state_dict()), work / 'epoch_8.pth')
+    Config(dict(model=small_model_config(), default_scope='siamrpnpp_plugin')).dump(tmp_path / 'small.py')
+    demo.main([*arguments, '--config', str(tmp_path / 'small.py')])
+    assert (tmp_path / 'x.mp4').exists()
+
+
+def test_nothing_of_the_users_is_written_over(demo, network, tmp_path):
+    with VideoFile(tmp_path / 'in.mp4') as video:
+        video.write(frames(1)[0])
+    before = (tmp_path / 'in.mp4').read_bytes()
+    folder = write_folder(tmp_path / 'frames', 2)
+    for source, save in ((tmp_path / 'in.mp4', tmp_path / 'in.mp4'), (folder, folder / 'groundtruth.mp4')):
+        with pytest.raises(SystemExit, match='write over the source'):
+            demo.main([str(source), '--box', '1,2,30,40', '--save', str(save), *network])
+    assert (tmp_path / 'in.mp4').read_bytes() == before
+
+
+def test_without_a_screen_the_message_says_what_to_do(demo, network, tmp_path, monkeypatch):
+    for name in ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM'):
+        monkeypatch.delenv(name, raising=False)
+    folder = write_folder(tmp_path / 'frames', 2)
+    for arguments in (['--show', '--box', '1,2,30,40'], ['--save', str(tmp_path / 'x.mp4')]):
+        with pytest.raises(SystemExit, match='no screen'):
+            demo.main([str(folder), *arguments, *network])

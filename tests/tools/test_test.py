@@ -19,6 +19,7 @@ from siamrpnpp_plugin.registry import MODELS
 
 MODEL = small_model_config(backbone=dict(type='siamrpnpp_plugin.ResNet', depth=18, width=0.125),
                            neck=dict(type='siamrpnpp_plugin.AdjustNeck', in_channels=(16, 32, 64), out_channels=16))
+TRACKER = dict(type='SiamRPNTracker', window_influence=0.9, smoothing=0.05)
 
 
 @pytest.fixture(scope='module')
@@ -38,9 +39,13 @@ def videos(tmp_path_factory):
 def network(tmp_path_factory) -> list:
     """Config and checkpoint of a small network."""
     folder = tmp_path_factory.mktemp('network')
-    Config(dict(model=MODEL, default_scope='siamrpnpp_plugin', tracker=dict(type='SiamRPNTracker'))).dump(folder / 'small.py')
+    Config(dict(model=MODEL, default_scope='siamrpnpp_plugin', tracker=TRACKER)).dump(folder / 'small.py')
     torch.manual_seed(0)
-    torch.save(dict(state_dict=MODELS.build(MODEL).state_dict()), folder / 'small.pth')
+    model = MODELS.build(MODEL)
+    for head in model.head.rpn_heads:
+        for parameter in head.box_head.parameters():
+            parameter.data *= 1e-6  # untrained, it nearly stays: overlaps are not 0
+    torch.save(dict(state_dict=model.state_dict()), folder / 'small.pth')
     return [str(folder / 'small.py'), str(folder / 'small.pth')]
 
 
@@ -65,7 +70,7 @@ def test_results_table_plots_and_video_are_there(reference):
     assert set(summary['trackers']) == {'small', 'static box'}
     number = summary['num_sequences']
     assert number >= 3
-    assert 0 <= summary['trackers']['small']['auc'] <= 1
+    assert 0 < summary['trackers']['small']['auc'] < 1
     assert len(summary['trackers']['small']['sequences']) == number
     assert summary['frames_per_second'] > 0
     for name in ('success_plot', 'precision_plot'):
@@ -116,7 +121,41 @@ def test_two_ranks_share_the_videos_and_give_the_same_table(arguments, reference
     ours, theirs = (json.loads((folder / 'summary.json').read_text())['trackers'] for folder in (tmp_path, reference))
     for name, values in theirs.items():
         assert ours[name]['sequences'].keys() == values['sequences'].keys()
+        assert 0 < values['auc'] < 1
         assert ours[name]['auc'] == pytest.approx(values['auc'], abs=1e-3)
+    for name, found in boxes(reference / 'small').items():
+        np.testing.assert_allclose(boxes(tmp_path / 'small')[name], found, atol=1e-3)
+
+
+def write_videos(root, names: list, frames: int = 5) -> None:
+    for name in names:
+        write_frames(root / name, frames)
+        (root / name / 'groundtruth.txt').write_text('40,30,50,40\n' * frames)
+
+
+def test_videos_whose_names_differ_by_a_sign_do_not_share_results(tool, network, tmp_path):
+    write_videos(tmp_path / 'root', ['dog1', 'dog_1', 'x/v', 'y/v'])
+    arguments = [*network, '--benchmark', 'folders', '--data-root', str(tmp_path / 'root'), '--out', str(tmp_path / 'out'),
+                 '--no-video']
+    tool.main([*arguments, '--names', 'dog1'])
+    tool.main(arguments)
+    assert sorted(boxes(tmp_path / 'out' / 'small')) == ['dog1.txt', 'dog_1.txt', 'x_v.txt', 'y_v.txt']
+
+
+def test_a_broken_frame_and_a_short_video_are_told_and_do_not_stop_the_run(tool, network, tmp_path, capsys):
+    write_videos(tmp_path / 'root', ['a', 'b'])
+    write_videos(tmp_path / 'root', ['one'], frames=1)
+    (tmp_path / 'root' / 'a' / '00000003.jpg').write_bytes(b'no image')
+    tool.main([*network, '--benchmark', 'folders', '--data-root', str(tmp_path / 'root'), '--out', str(tmp_path / 'out')])
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert summary['held_frames'] == 1
+    assert summary['num_sequences'] == 2
+    output = capsys.readouterr().out
+    assert '1 sequences are not scored' in output
+    assert '1 frames could not be read' in output
+    with pytest.raises(SystemExit, match='another strict'):
+        tool.main([*network, '--benchmark', 'folders', '--data-root', str(tmp_path / 'root'), '--out', str(tmp_path / 'out'),
+                   '--strict'])
 
 
 def test_results_of_another_model_are_not_mixed_in(tool, arguments, network, reference, tmp_path):
