@@ -192,6 +192,7 @@ def benchmark_step(args: argparse.Namespace, folder: Path) -> list:
     """Training steps per second on one batch, backbone frozen and trained; ours makes the anchor targets too."""
     del folder
     torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)  # random weights have vanishing gradients, whose arithmetic is slow on a CPU
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     if device == 'cpu':
         torch.Tensor.cuda = lambda tensor: tensor  # PySOT calls it everywhere
