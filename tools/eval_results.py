@@ -20,7 +20,7 @@ from mmengine.config import DictAction
 from siamrpnpp_plugin.datasets.benchmarks import BENCHMARKS, RESULT_ALIASES, read_sequences
 from siamrpnpp_plugin.evaluation.compare import bootstrap_interval, paired_test
 from siamrpnpp_plugin.evaluation.longterm import evaluate_longterm_sequence, read_confidences, summarize_longterm
-from siamrpnpp_plugin.evaluation.metrics import image_size, regions, score_sequence
+from siamrpnpp_plugin.evaluation.metrics import has_truth, image_size, regions, score_sequence
 from siamrpnpp_plugin.evaluation.ope import PRECISION_THRESHOLDS, PRESETS, summarize
 from siamrpnpp_plugin.evaluation.results import find_result, read_boxes, result_format, result_path
 from siamrpnpp_plugin.evaluation.vot import INTERVALS, evaluate_vot_sequence, read_vot_results, summarize_vot
@@ -71,11 +71,6 @@ def read_benchmark(args: argparse.Namespace) -> list:
     if args.allow_missing:
         options['allow_missing'] = True
     return read_sequences(args.benchmark, args.data_root, **options)
-
-
-def has_truth(sequence) -> bool:
-    """Whether there is something to score: the servers of GOT-10k and TrackingNet keep the truth of their test sets."""
-    return bool(np.isfinite(sequence.boxes_xyxy[1:]).all(axis=1).any())
 
 
 def load_boxes(folder: Path, benchmark: str, sequences: list) -> dict:

@@ -21,13 +21,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from eval_results import SERVERS, add_benchmark_arguments, has_truth, load_boxes, read_benchmark, report, report_vot, save
+from eval_results import SERVERS, add_benchmark_arguments, load_boxes, read_benchmark, report, report_vot, save
 from mmengine.config import Config, DictAction
 from mmengine.dist import barrier, is_main_process
 from mmengine.runner import Runner
 
 from siamrpnpp_plugin.apis import init_model
 from siamrpnpp_plugin.engine.launch import init_cpu_ranks, leave_ranks
+from siamrpnpp_plugin.evaluation.metrics import has_truth
 from siamrpnpp_plugin.evaluation.results import result_format, write_submission, write_whole
 from siamrpnpp_plugin.visualization import write_tracks
 

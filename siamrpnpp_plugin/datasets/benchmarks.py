@@ -19,6 +19,7 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
+from ..ops.polygons import box_corners, equal_area_box
 from .benchmark_files import (
     check_number,
     check_split,
@@ -270,7 +271,7 @@ def read_vot(benchmark: str, root: Path, names: Optional[list] = None, allow_mis
         images, rows = frame_files(frames), read_rows(boxes, widths=(4, 8))
         check_number(images, rows, frames, boxes)
         xyxy = to_xyxy(rows) if rows.shape[1] == 4 else polygon_boxes(rows)
-        polygons = xyxy[:, [0, 1, 2, 1, 2, 3, 0, 3]] if rows.shape[1] == 4 else rows
+        polygons = box_corners(xyxy).reshape(-1, 8) if rows.shape[1] == 4 else rows
         tags = {} if benchmark.endswith('lt') else {tag: _tag(folder, tag, len(rows)) for tag in VOT_TAGS}
         sequences.append(make_sequence(name, images.values(), xyxy, boxes, polygons=polygons, tags=tags))
     return sequences
@@ -291,8 +292,8 @@ def _tag(folder: Path, tag: str, length: int) -> np.ndarray:
 def polygon_boxes(polygons: np.ndarray) -> np.ndarray:
     """Boxes of quadrilaterals by PySOT's rule (tools/test.py:81-82, pysot/utils/bbox.py:get_axis_aligned_bbox).
 
-    The hull is shrunk about the mean of the corners to the area of the target; then right and lower sides move out by one pixel,
-    because the rule takes corners for numbers of pixels, and a box ends behind its last one.
+    That is `equal_area_box`, with the right and lower sides moved out by one pixel, because the rule takes corners for numbers of
+    pixels, and a box ends behind its last one.
 
     Args:
         polygons: (T, 8) corners x1 y1 ... x4 y4 in order around the target.
@@ -300,13 +301,7 @@ def polygon_boxes(polygons: np.ndarray) -> np.ndarray:
     Returns:
         (T, 4) xyxy; NaN where a polygon is NaN or its hull has no area.
     """
-    corners = polygons.reshape(-1, 4, 2)
-    hull = corners.max(axis=1) - corners.min(axis=1)
-    sides = np.linalg.norm(corners[:, :2] - corners[:, 1:3], axis=2)
-    with np.errstate(invalid='ignore', divide='ignore'):
-        extent = np.sqrt(sides.prod(axis=1) / hull.prod(axis=1))[:, None] * hull
-    start = corners.mean(axis=1) - extent / 2
-    return np.concatenate((start, start + extent + 1), axis=1)
+    return equal_area_box(polygons.reshape(-1, 4, 2)) + [0, 0, 1, 1]
 
 
 def _read_vid(benchmark: str, root: Path, split: str = 'train', names: Optional[list] = None,

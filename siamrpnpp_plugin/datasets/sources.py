@@ -16,6 +16,8 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from ..ops.polygons import equal_area_box
+
 IMAGE_SUFFIXES = ('.jpeg', '.jpg', '.png', '.bmp')
 
 
@@ -270,20 +272,18 @@ class FolderSource:
 
 
 def polygon_to_xyxy(points: Sequence[float]) -> tuple:
-    """The box of a quadrilateral target: its hull, shrunk about its centroid to the area of the target, as the VOT toolkit and
-    PySOT do.
+    """The box of one quadrilateral target, see `equal_area_box`.
 
     Args:
         points: x1, y1, ..., x4, y4 in pixels, in order around the target.
 
     Returns:
-        xmin, ymin, xmax, ymax; an upright rectangle gives itself.
+        xmin, ymin, xmax, ymax; a point where the hull has no area.
     """
     corners = np.reshape(np.asarray(points, np.float64), (4, 2))
-    hull = corners.max(axis=0) - corners.min(axis=0)
-    area = np.linalg.norm(corners[0] - corners[1]) * np.linalg.norm(corners[1] - corners[2])
-    half = hull / 2 * math.sqrt(area / hull.prod()) if hull.all() else hull * 0
-    return (*(corners.mean(axis=0) - half).tolist(), *(corners.mean(axis=0) + half).tolist())
+    if not np.ptp(corners, axis=0).all():
+        return tuple(corners.mean(axis=0).tolist() * 2)
+    return tuple(equal_area_box(corners[None])[0].tolist())
 
 
 SOURCES = {source.name: source for source in (VIDSource, FolderSource)}

@@ -175,7 +175,7 @@ class MonitorHook(Hook):
         if self.every_n_train_iters(runner, self.interval):
             self._log_numbers(runner, model, data_batch)
         if self.picture_interval and self.every_n_train_iters(runner, self.picture_interval):
-            self._draw(runner, model, data_batch)
+            runner.visualizer.add_pairs('pairs', step=runner.iter + 1, **look_at_pairs(model, data_batch, self.pairs))
 
     def _log_numbers(self, runner: Runner, model: nn.Module, batch: dict) -> None:
         head = model.head
@@ -198,13 +198,14 @@ class MonitorHook(Hook):
             f'{name.split("/")[1]} {value:.2f}' for name, value in scalars.items() if name.startswith('positives')) + ''.join(
             f'; fusion of {name}: ' + ' '.join(f'{value:.3f}' for value in values.tolist()) for name, values in weights.items()))
 
-    def _draw(self, runner: Runner, model: nn.Module, batch: dict) -> None:
-        cls_score, bbox_pred = _predict(model, batch, self.pairs)
-        boxes, scores = model.head.decode(cls_score, bbox_pred, batch['search'].shape[-1])
-        best = boxes.flatten(1, 3)[torch.arange(len(boxes)), scores.flatten(1).argmax(dim=1)]
-        shown = {key: batch[key][:len(best)].cpu().numpy() for key in ('template', 'search', 'box_xyxy', 'is_positive')}
-        runner.visualizer.add_pairs('pairs', **shown, found_xyxy=best.cpu().numpy(), score=scores.cpu().numpy(),
-                                    step=runner.iter + 1)
+
+def look_at_pairs(model: nn.Module, batch: dict, count: int) -> dict:
+    """The first pairs of a batch and what the network sees in them, as arrays: the arguments of `pairs_picture`."""
+    cls_score, bbox_pred = _predict(model, batch, count)
+    boxes, scores = model.head.decode(cls_score, bbox_pred, batch['search'].shape[-1])
+    best = boxes.flatten(1, 3)[torch.arange(len(boxes)), scores.flatten(1).argmax(dim=1)]
+    shown = {key: batch[key][:count].cpu().numpy() for key in ('template', 'search', 'box_xyxy', 'is_positive')}
+    return dict(shown, found_xyxy=best.cpu().numpy(), score=scores.cpu().numpy())
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from ..registry import METRICS
 from .conventions import Convention, find_convention
 from .longterm import evaluate_longterm_sequence, summarize_longterm
 from .ope import NothingCountsError, evaluate_sequence, summarize
+from .results import to_xywh
 from .vot import INTERVALS, evaluate_vot_sequence, summarize_vot
 
 NUMBERS = ('auc', 'precision', 'norm_precision', 'norm_precision_auc', 'ao', 'sr50', 'sr75')
@@ -140,6 +141,11 @@ class VOTLTMetric(BaseMetric):
         return {key: summary[key] for key in ('f1', 'precision', 'recall')}
 
 
+def has_truth(sequence: Any) -> bool:
+    """Whether there is a box after the first frame: the servers of GOT-10k and TrackingNet keep those of their test sets."""
+    return bool(np.isfinite(sequence.boxes_xyxy[1:]).all(axis=1).any())
+
+
 def score_sequence(sequence: Any, boxes_xyxy: np.ndarray, convention: Union[str, Convention],
                    size: Optional[tuple] = None) -> Optional[dict]:
     """Scores of a sequence, None if nothing in it can be scored.
@@ -153,7 +159,7 @@ def score_sequence(sequence: Any, boxes_xyxy: np.ndarray, convention: Union[str,
     Raises:
         ValueError: If the boxes do not fit, with the name of the sequence.
     """
-    if not np.isfinite(sequence.boxes_xyxy[1:]).all(axis=1).any():
+    if not has_truth(sequence):
         return None
     if find_convention(convention).clip:
         size = size or image_size(sequence)
@@ -186,5 +192,5 @@ def regions(sequence: Any) -> np.ndarray:
 
 def vot_entries(boxes_xyxy: np.ndarray, kind: np.ndarray) -> list:
     """Entries of a VOT result: the number that stands for a box, or x, y, width, height."""
-    boxes = np.concatenate((boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]), axis=1).tolist()
-    return [tuple(box) if number < 0 else (float(number),) for box, number in zip(boxes, np.asarray(kind).tolist())]
+    return [tuple(box) if number < 0 else (float(number),)
+            for box, number in zip(to_xywh(boxes_xyxy).tolist(), np.asarray(kind).tolist())]

@@ -50,8 +50,7 @@ def write_result(folder: Path, form: str, name: str, boxes_xyxy: np.ndarray, kin
         seconds: (T,) time for each frame.
     """
     path = result_path(folder, form, name)
-    boxes = np.concatenate((boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]), axis=1)
-    lines = [','.join(f'{value:.4f}' for value in box) for box in boxes]
+    lines = [','.join(f'{value:.4f}' for value in box) for box in to_xywh(boxes_xyxy)]
     if form == 'vot':
         lines = [line if number < 0 else str(number) for line, number in zip(lines, kind.tolist())]
     elif form == 'votlt':
@@ -65,6 +64,11 @@ def write_result(folder: Path, form: str, name: str, boxes_xyxy: np.ndarray, kin
         write_whole(path.with_name(f'{name}_time.txt'), times)
         write_whole(path.with_name(f'{name}_001_confidence.value'), ['', *values[1:]] if form == 'votlt' else values)
     write_whole(path, lines)
+
+
+def to_xywh(boxes_xyxy: np.ndarray) -> np.ndarray:
+    """(T, 4) corners as left, top, width, height."""
+    return np.concatenate((boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]), axis=1)
 
 
 def write_whole(path: Path, lines: Sequence[str]) -> None:

@@ -18,8 +18,6 @@ from .longterm import read_confidences
 from .results import read_boxes, result_path, write_result, write_whole
 from .vot import read_vot_results
 
-STAGES = ('read', 'crop', 'network', 'post')
-
 
 @LOOPS.register_module()
 class TrackLoop(BaseLoop):
@@ -102,11 +100,10 @@ class TrackLoop(BaseLoop):
         if len(boxes) != len(sequence):
             raise ValueError(f'{path} has {len(boxes)} frames, {sequence.name} has {len(sequence)}: remove it, or use another '
                              'folder')
-        return dict(boxes_xyxy=boxes, kind=kind, confidence=confidence, seconds=None, held=(),
-                    size=None)
+        return dict(boxes_xyxy=boxes, kind=kind, confidence=confidence)
 
     def _write(self, sequence: object, result: tuple) -> None:
-        stages = dict(zip(STAGES, result.seconds.sum(axis=0).tolist()))
+        stages = dict(zip(self.tracker.stages, result.seconds.sum(axis=0).tolist()))
         details = json.dumps(dict(frames=len(sequence), seconds=stages, held=list(result.held)))
         write_whole(self.result_dir / 'details' / f'{sequence.name}.json', [details])
         write_result(self.result_dir, self.result_format, sequence.name, result.boxes_xyxy, result.kind, result.confidence,

@@ -13,6 +13,24 @@ def box_corners(box_xyxy: np.ndarray) -> np.ndarray:
     return np.asarray(box_xyxy)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
 
 
+def equal_area_box(corners: np.ndarray) -> np.ndarray:
+    """Boxes of quadrilaterals: the hull, shrunk about the mean of the corners to the area of the target, as the VOT toolkit and
+    PySOT do (pysot/utils/bbox.py:get_axis_aligned_bbox, without its last pixel).
+
+    Args:
+        corners: (N, 4, 2) in order around the target.
+
+    Returns:
+        (N, 4) xyxy; an upright rectangle gives itself. NaN where a corner is NaN or the hull has no area.
+    """
+    hull = corners.max(axis=1) - corners.min(axis=1)
+    sides = np.linalg.norm(corners[:, :2] - corners[:, 1:3], axis=2)
+    with np.errstate(invalid='ignore', divide='ignore'):
+        half = hull / 2 * np.sqrt(sides.prod(axis=1) / hull.prod(axis=1))[:, None]
+    center = corners.mean(axis=1)
+    return np.concatenate((center - half, center + half), axis=1)
+
+
 def raster_overlap(first: np.ndarray, second: np.ndarray, bound: Optional[tuple] = None) -> np.ndarray:
     """Intersection over union of pixel masks, equal to VOT's and PySOT's to the last bit.
 

@@ -112,6 +112,7 @@ class VideoTracker:
     """
 
     SKIP = 5  # frames from a failure to the next start
+    stages = STAGES  # what the columns of `seconds` are
 
     def __init__(self, tracker: dict, batch_videos: int = 1, supervised: bool = False, strict: bool = False,
                  readers: int = 2) -> None:

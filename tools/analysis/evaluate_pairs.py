@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from siamrpnpp_plugin.apis import build_model, init_model
 from siamrpnpp_plugin.datasets import StoreError
+from siamrpnpp_plugin.engine.training_hooks import look_at_pairs
 from siamrpnpp_plugin.ops.boxes import box_iou
 from siamrpnpp_plugin.visualization import pairs_picture, plot_curves, save_image
 
@@ -57,17 +58,6 @@ def static_boxes(box_xyxy: Tensor, search_size: int) -> Tensor:
     return torch.cat((search_size // 2 - half, search_size // 2 + half), dim=1)
 
 
-@torch.no_grad()
-def draw_pairs(model: nn.Module, batch: dict) -> np.ndarray:
-    """A picture of a batch."""
-    images = model.data_preprocessor({key: batch[key] for key in ('template', 'search')})
-    cls_score, bbox_pred = model(images['template'], images['search'], mode='tensor')
-    boxes, score = model.head.decode(cls_score, bbox_pred, batch['search'].shape[-1])
-    best = boxes.flatten(1, 3)[torch.arange(len(boxes)), score.flatten(1).argmax(dim=1)]
-    shown = {key: batch[key].numpy() for key in ('template', 'search', 'box_xyxy', 'is_positive')}
-    return pairs_picture(**shown, found_xyxy=best.cpu().numpy(), score=score.cpu().numpy())
-
-
 def evaluate(config: Config, models: dict[str, nn.Module], threshold: float, out: Path) -> dict:
     """Print a table, write plot and picture; the numbers of all models."""
     settings = dict(config.pairs_dataloader, pin_memory=False)
@@ -83,7 +73,7 @@ def evaluate(config: Config, models: dict[str, nn.Module], threshold: float, out
     plot_curves(out / 'success.png', places, {name: (values[:, None] > places).mean(axis=0) for name, values in found.items()},
                 ('IoU threshold', 'share of pairs above it'), f'{pairs} held-out pairs')
     best = next(iter(models.values()))
-    save_image(out / 'pairs.png', draw_pairs(best, {key: value[:8] for key, value in next(iter(loader)).items()}))
+    save_image(out / 'pairs.png', pairs_picture(**look_at_pairs(best, next(iter(loader)), 8)))
     print(f'  plot: {out / "success.png"}\n  pairs, targets green, found boxes yellow, scores: {out / "pairs.png"}')
     return dict(pairs=pairs, threshold=threshold, **numbers)
 
