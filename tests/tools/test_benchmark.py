@@ -1,49 +1,111 @@
 """The benchmarks run and compare like with like; how fast is not tested."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, load_tool
+from conftest import load_tool
 
-sys.path.insert(0, str(ROOT / 'tools' / 'analysis'))  # as for a script: it imports its neighbour
-try:
-    benchmark = load_tool('analysis/benchmark.py')
-finally:
-    sys.path.pop(0)
+benchmark = load_tool('analysis/benchmark.py')
+timing, loader = benchmark.timing, benchmark.importlib.import_module('speed.loader')
 
 
 @pytest.fixture(autouse=True)
-def _threads():
-    """The benchmark sets one thread for the whole process."""
-    import cv2
-    import torch
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    yield
-    torch.set_num_threads(before[0])
-    cv2.setNumThreads(before[1])
+def _quick_machine(monkeypatch):
+    """The rates of the machine are measured in a moment."""
+    monkeypatch.setattr(timing.matmul_gflops, '__defaults__', (0.001, 'cpu', 64))
+    monkeypatch.setattr(timing.copy_bandwidth, '__defaults__', (0.001, 1 << 16))
 
 
-def test_loader_prints_ratios_to_pysots_way(store, tmp_path, capsys):
-    benchmark.main(['loader', '--store', store, '--pairs', '56', '--rounds', '2', '--workers', '1', '--json',
-                    str(tmp_path / 'out.json')])
-    rows = json.loads((tmp_path / 'out.json').read_text())['rows']
-    assert {row['name']: row['ratio'] for row in rows}["PySOT's way"] == 1
-    assert len(rows) == 3
+def rows_of(arguments: list, tmp_path) -> list:
+    benchmark.main([*arguments, '--json', str(tmp_path / 'out.json')])
+    return json.loads((tmp_path / 'out.json').read_text())['rows']
+
+
+def test_loader_prints_ratios_to_pysots_way_and_the_workers_that_feed_a_gpu(store, tmp_path, capsys):
+    rows = rows_of(['loader', '--store', store, '--pairs', '56', '--rounds', '2', '--workers', '1', '--gpu-pairs-per-second',
+                    '1e9'], tmp_path)
+    assert [(row['name'], row['role']) for row in rows] == [
+        ("PySOT's way", 'baseline'), ('ours', 'ours'), ('decoding alone', 'floor')]
+    assert rows[0]['ratio'] == 1
+    assert rows[2]['floor_share'] == 1
     assert all(len(row['ratio_all']) == 2 and row['per_second'] > 0 for row in rows)
-    assert "PySOT's way" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "PySOT's way" in printed
+    assert 'the GPU waits 100%, because 4 workers' in printed
 
 
 def test_pack_prints_ratios_to_the_seeds_way(vid_root, tmp_path):
-    benchmark.main(['pack', '--root', str(vid_root), '--videos', '2', '--rounds', '1', '--workers', '1', '--json',
-                    str(tmp_path / 'out.json')])
-    rows = json.loads((tmp_path / 'out.json').read_text())['rows']
-    assert [row['name'] for row in rows] == ["the seed's way", 'ours']
+    rows = rows_of(['pack', '--root', str(vid_root), '--videos', '2', '--rounds', '1', '--workers', '1'], tmp_path)
+    assert [row['name'] for row in rows] == ["the seed's way", 'ours', 'decoding and encoding alone']
     assert rows[1]['ratio'] > 0
 
 
-def test_ratios_are_taken_within_a_round(capsys):
-    rows = benchmark.table('title', {'a': [1.0, 10.0, 4.0], 'b': [2.0, 30.0, 4.0]}, 'a')
+def test_all_says_what_it_leaves_out_and_why(monkeypatch, tmp_path, capsys):
+    for name in ('loader', 'pack'):
+        monkeypatch.setattr(benchmark.importlib.import_module(f'speed.{name}'), 'missing', lambda args: 'a day off')
+    assert rows_of(['all'], tmp_path) == []
+    printed = capsys.readouterr().out
+    assert 'pack is left out: it needs a day off' in printed
+    assert 'step is left out: it needs --pysot' in printed
+    assert 'metrics is left out: it needs --got10k' in printed
+
+
+def test_a_subject_without_what_it_compares_with_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        benchmark.parse_args(['step'])
+    assert 'step needs --pysot' in capsys.readouterr().err
+
+
+def test_ways_take_turns():
+    turns = []
+
+    def way(name: str) -> tuple:
+        turns.append(name)
+        return 6, 2
+
+    rows = timing.compare('t', {name: lambda name=name: way(name) for name in 'AB'}, 'A', rounds=3)
+    assert ''.join(turns) == 'ABABAB'
+    assert [row['per_second_all'] for row in rows] == [[3, 3, 3]] * 2
+
+
+def test_ratios_and_shares_are_taken_within_a_round():
+    rows = timing.table('title', {'a': [1.0, 10.0, 4.0], 'b': [2.0, 30.0, 4.0], 'c': [4.0, 60.0, 4.0]}, 'a', 'c')
     assert rows[1]['ratio'] == 2
     assert np.allclose(rows[1]['ratio_all'], [2, 3, 1])
+    assert rows[1]['floor_share'] == 0.5
+
+
+def test_a_line_below_the_old_range_is_marked_as_slower(capsys):
+    old = dict(rows=timing.table('t', {'a': [1.0, 1.0, 1.0], 'b': [4.0, 5.0, 6.0]}, 'a'))
+    same, slower = (timing.table('t', {'a': [1.0], 'b': [rate]}, 'a') for rate in (4.1, 3.9))
+    capsys.readouterr()
+    assert timing.against(same, old) == []
+    assert 'slower' not in capsys.readouterr().out
+    assert timing.against(slower, old) == [('t', 'b')]
+    assert 't: b' in capsys.readouterr().out
+
+
+def test_readme_table_has_a_line_per_way_of_ours():
+    rates = {'theirs': [10.0], 'ours': [55.0], 'floor': [110.0]}
+    rows = timing.table('pairs/s', rates, 'theirs', 'floor', dict(theirs=20, ours=5))
+    assert timing.markdown(rows).splitlines()[2:] == [
+        '| pairs/s | theirs 10, 20 MB | 55, 5 MB | 5.5 (5.5 - 5.5) | 50% of floor |']
+
+
+def test_gpu_waits_for_what_its_workers_do_not_give():
+    report = loader.feeding(pairs_per_worker=100, pairs_per_gpu=250, workers=2)
+    assert 'the GPU waits 20%, because 2 workers' in report
+    assert '1: 3, 2: 5, 4: 10, 8: 20' in report
+    assert 'the GPU waits 0%' in loader.feeding(pairs_per_worker=100, pairs_per_gpu=200, workers=2)
+
+
+def hold(megabytes: int) -> None:
+    np.ones(megabytes * 1_000_000, np.uint8)
+
+
+def test_peak_memory_is_that_of_a_process_of_its_own():
+    here = np.ones(300_000_000, np.uint8)  # a child does not inherit it
+    small, large = timing.peak_memory(hold, 1), timing.peak_memory(hold, 201)
+    assert 150 < large - small < 250
+    assert len(here) > small * 1e5

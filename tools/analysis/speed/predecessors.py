@@ -1,4 +1,4 @@
-"""How the predecessors load and pack, written anew for `benchmark.py` to compare with. Nothing else uses it.
+"""How the predecessors load and pack, written anew for the benchmark to compare with, and PySOT itself. Nothing else uses it.
 
 PySOT (`pysot/datasets/`): one JPEG file per crop, decoded whole; colour in float64; anchor targets in NumPy; float32 tensors.
 The seed (`preprocessing/`): crops written as JPEG files, then read, encoded a second time and put into an LMDB.
@@ -153,6 +153,35 @@ class PySOTPairs(Dataset):
                     label_loc_weight=weight, bbox=np.array(box))
 
 
+def pysot_dataset(root: str, crops: str, annotations: str, length: int) -> Dataset:
+    """PySOT's own `TrkDataset`, out of a checkout of it.
+
+    Args:
+        root: The checkout; needs yacs.
+        crops: Folder of `video/frame.track.x.jpg` files.
+        annotations: JSON file, as for `PySOTPairs`.
+        length: Samples.
+    """
+    cfg = pysot_config(root)
+    if not hasattr(np, 'float'):
+        np.float = float  # NumPy 1.24 took it away
+    cfg.defrost()
+    cfg.merge_from_list(['DATASET.NAMES', ('VID', ), 'DATASET.VID.ROOT', os.path.abspath(crops), 'DATASET.VID.ANNO',
+                         os.path.abspath(annotations), 'DATASET.VID.NUM_USE', length, 'DATASET.VIDEOS_PER_EPOCH', length,
+                         'TRAIN.EPOCH', 1, 'DATASET.SEARCH.BLUR', 0.2])
+    from pysot.datasets.dataset import TrkDataset
+    return TrkDataset()
+
+
+def pysot_config(root: str):
+    """PySOT's global settings, those of its SiamRPN++."""
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    from pysot.core.config import cfg
+    cfg.merge_from_file(os.path.join(root, 'experiments', 'siamrpn_r50_l234_dwxcorr', 'config.yaml'))
+    return cfg
+
+
 # ------------------------------------------------------------------------------------------------------------- the seed's packing
 
 def seed_crop(image: np.ndarray, cx: float, cy: float, size: int, side: float, mean: tuple) -> np.ndarray:
@@ -233,10 +262,8 @@ def pysot_training_step(root: str, batch: dict, frozen: bool) -> tuple:
     Returns:
         The model and a function that takes one training step and returns the loss.
     """
-    sys.path.insert(0, str(root))
-    from pysot.core.config import cfg
+    cfg = pysot_config(root)
     from pysot.models.model_builder import ModelBuilder
-    cfg.merge_from_file(os.path.join(root, 'experiments', 'siamrpn_r50_l234_dwxcorr', 'config.yaml'))
     model = ModelBuilder().train()
     for name, module in model.backbone.named_modules():
         trained = not frozen and name.split('.')[0] in cfg.BACKBONE.TRAIN_LAYERS
