@@ -27,6 +27,7 @@ setup(
         'torch': requirements('torch'),
         'lite': requirements('lite'),
         'fast': requirements('fast'),
-        'tests': requirements('tests'),
+        'onnx': requirements('onnx'),
+        'tests': requirements('onnx') + requirements('tests'),
     },
 )

@@ -65,7 +65,7 @@ INFERENCERS = Registry('inferencer', parent=mm.INFERENCERS, scope=SCOPE)
 LOG_PROCESSORS = Registry('log_processor', parent=mm.LOG_PROCESSORS, scope=SCOPE)
 LOOPS = StrictRegistry('loop', parent=mm.LOOPS, scope=SCOPE, locations=[*_ENGINE_ROOM, 'siamrpnpp_plugin.evaluation'])
 METRICS = StrictRegistry('metric', parent=mm.METRICS, scope=SCOPE, locations=['siamrpnpp_plugin.evaluation'])
-MODEL_WRAPPERS = Registry('model_wrapper', parent=mm.MODEL_WRAPPERS, scope=SCOPE)
+MODEL_WRAPPERS = Registry('model_wrapper', parent=mm.MODEL_WRAPPERS, scope=SCOPE, locations=_ENGINE_ROOM)
 OPTIMIZERS = Registry('optimizer', parent=mm.OPTIMIZERS, scope=SCOPE)
 OPTIM_WRAPPERS = Registry('optim_wrapper', parent=mm.OPTIM_WRAPPERS, scope=SCOPE)
 OPTIM_WRAPPER_CONSTRUCTORS = StrictRegistry('optimizer wrapper constructor', parent=mm.OPTIM_WRAPPER_CONSTRUCTORS, scope=SCOPE,

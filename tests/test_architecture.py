@@ -14,7 +14,7 @@ PACKAGE = ROOT / 'siamrpnpp_plugin'
 ROOMS = ('models', 'datasets', 'tracking', 'evaluation', 'engine')
 ALLOWED = {'__init__': set(), 'safe_checkpoints': set(), 'registry': {'safe_checkpoints'}, 'ops': {'ops'},
            **{room: {room, 'ops', 'registry'} for room in ROOMS}, 'visualization': {'ops', 'registry'},
-           'apis': {*ROOMS, 'ops', 'registry', 'visualization'}}
+           'export': {'models', 'ops', 'registry'}, 'apis': {*ROOMS, 'ops', 'registry', 'visualization'}}
 
 
 def imports_of(path: Path, source: str = None) -> set:

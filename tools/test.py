@@ -38,11 +38,12 @@ STATIC = 'static box'
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
-    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('checkpoint', type=Path, help='or the folder of an exported network, see export_onnx.py')
     add_benchmark_arguments(parser, positional=False)
     parser.add_argument('--out', type=Path, help='default: NAME_OF_THE_CHECKPOINT_BENCHMARK beside the checkpoint')
     parser.add_argument('--tracker-name', help='folder of the result files in OUT; default: the checkpoint\'s name')
     parser.add_argument('--batch-videos', type=int, default=1, metavar='B', help='videos that run at once, faster on a GPU')
+    parser.add_argument('--fast', action='store_true', help='on a CPU: less arithmetic, more memory, boxes to .01 pixels')
     parser.add_argument('--strict', action='store_true', help='a frame that cannot be read is an error; default: the box stays')
     parser.add_argument('--overwrite', action='store_true', help='track again what lies in OUT already')
     parser.add_argument('--static', action='store_true', help='score a box that stays where it was, too')
@@ -63,9 +64,9 @@ def build_runner(args: argparse.Namespace, config: Config, sequences: list) -> R
     metric = dict(vot=dict(type='VOTMetric', benchmark=args.benchmark), votlt=dict(type='VOTLTMetric'),
                   got10k=dict(type='GOT10kMetric')).get(form, dict(type='OPEMetric'))
     return Runner(
-        init_model(config, args.checkpoint), work_dir=str(args.out), launcher=config.launcher, log_level='WARNING',
-        env_cfg=config.get('env_cfg', dict(dist_cfg=dict(backend='nccl'))),
-        cfg={key: config[key] for key in ('model_wrapper_cfg',) if key in config},
+        init_model(config, args.checkpoint, fast=args.fast), work_dir=str(args.out), launcher=config.launcher,
+        log_level='WARNING', env_cfg=config.get('env_cfg', dict(dist_cfg=dict(backend='nccl'))),
+        cfg=dict(model_wrapper_cfg=dict(type='SameOnEachRank')),
         default_scope='siamrpnpp_plugin', experiment_name=f'{args.tracker_name}_{time.time_ns()}',
         default_hooks=dict(checkpoint=None, logger=None, runtime_info=None, sampler_seed=None),
         test_dataloader=dict(batch_size=1, num_workers=0, dataset=dict(type='SequenceDataset', sequences=sequences),
@@ -76,6 +77,14 @@ def build_runner(args: argparse.Namespace, config: Config, sequences: list) -> R
                       strict=args.strict))
 
 
+def fingerprint(checkpoint: Path) -> str:
+    """Of a checkpoint, or of all files of an exported network."""
+    digest = hashlib.sha256()
+    for path in sorted(checkpoint.iterdir()) if checkpoint.is_dir() else [checkpoint]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def claim_folder(args: argparse.Namespace, config: Config) -> None:
     """Make the folder of results, or refuse one that has those of another model.
 
@@ -83,9 +92,10 @@ def claim_folder(args: argparse.Namespace, config: Config) -> None:
         ValueError: If it has.
     """
     folder = args.out / args.tracker_name
-    origin = dict(checkpoint=hashlib.sha256(args.checkpoint.read_bytes()).hexdigest(), benchmark=args.benchmark,
+    origin = dict(checkpoint=fingerprint(args.checkpoint), benchmark=args.benchmark,
                   model=str(config.model), tracker=str(config.get('tracker')), data_root=str(args.data_root.resolve()),
-                  split=args.split, first_pixel=args.first_pixel, reader_options=str(args.reader_options), strict=args.strict)
+                  split=args.split, first_pixel=args.first_pixel, reader_options=str(args.reader_options), strict=args.strict,
+                  **dict(fast=True) if args.fast else {})
     note = folder / 'origin.json'
     if folder.exists() and args.overwrite:
         if not note.is_file():
@@ -96,7 +106,7 @@ def claim_folder(args: argparse.Namespace, config: Config) -> None:
             before = json.loads(note.read_text())
         except ValueError:
             raise ValueError(f'{note} is damaged: give another --out, or --overwrite') from None
-        changed = [key for key in origin if before.get(key) != origin[key]]
+        changed = [key for key in {**before, **origin} if before.get(key) != origin.get(key)]
         if changed:
             raise ValueError(f'{folder} has results of another {changed[0]}: give another --out, or --overwrite')
     elif folder.exists() and any(folder.iterdir()):
@@ -154,7 +164,7 @@ def main(argv=None) -> None:
         config.launcher = args.launcher
         config.merge_from_dict(args.cfg_options or {})
         config.setdefault('default_scope', 'siamrpnpp_plugin')
-        if not args.checkpoint.is_file():
+        if not args.checkpoint.exists():
             raise FileNotFoundError(f'there is no checkpoint {args.checkpoint}')
         sequences = read_benchmark(args)
         init_cpu_ranks(config)

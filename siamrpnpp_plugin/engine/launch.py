@@ -5,6 +5,9 @@ import os
 import torch
 import torch.distributed
 from mmengine.config import Config
+from torch import nn
+
+from ..registry import MODEL_WRAPPERS
 
 
 def init_cpu_ranks(config: Config) -> None:
@@ -28,6 +31,22 @@ def init_cpu_ranks(config: Config) -> None:
     config.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False))
     config.model_wrapper_cfg.device_ids = None
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ.get('LOCAL_WORLD_SIZE', 1))))
+
+
+@MODEL_WRAPPERS.register_module()
+class SameOnEachRank(nn.Module):
+    """For ranks that only test: no gradients to share, so not DDP, which refuses a model that has none.
+
+    Args:
+        module: The model.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *args, **kwargs):
+        return self.module(*args, **kwargs)
 
 
 def leave_ranks() -> None:

@@ -4,7 +4,7 @@ B batch, L levels, A anchors per cell, H, W score map.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 import torch
 from mmengine.model import BaseModule
@@ -18,6 +18,14 @@ class Detections(NamedTuple):
 
     box_xyxy: Tensor  # (B, 4) corners in pixels of the search image
     score: Tensor  # (B,) probability in [0, 1] that the best anchor holds the target
+
+
+def decode_maps(cls_score: Tensor, bbox_pred: Tensor, anchors: Tensor, box_coder: Any) -> tuple[Tensor, Tensor]:
+    """Boxes (B, A, H, W, 4) and scores (B, A, H, W) of the maps (B, 2A, H, W) and (B, 4A, H, W), see `FusionHead.decode`."""
+    shape = anchors.shape[:3]
+    deltas = bbox_pred.float().view(len(bbox_pred), 4, *shape).movedim(1, -1)
+    score = cls_score.float().view(len(cls_score), 2, *shape).softmax(dim=1)[:, 1]
+    return box_coder.decode(deltas, anchors), score
 
 
 @MODELS.register_module()
@@ -160,11 +168,7 @@ class FusionHead(BaseModule):
         Returns:
             box_xyxy (B, A, H, W, 4) in pixels of the search image, not clipped, and score (B, A, H, W) in [0, 1].
         """
-        anchors = self.anchors(cls_score, search_size)
-        shape = anchors.shape[:3]
-        deltas = bbox_pred.float().view(len(bbox_pred), 4, *shape).movedim(1, -1)
-        score = cls_score.float().view(len(cls_score), 2, *shape).softmax(dim=1)[:, 1]
-        return self.box_coder.decode(deltas, anchors), score
+        return decode_maps(cls_score, bbox_pred, self.anchors(cls_score, search_size), self.box_coder)
 
     def predict(self, cls_score: Tensor, bbox_pred: Tensor, search_size: int) -> Detections:
         """The box with the highest score of every pair, without a tracker's window or penalty; arguments as in `decode`."""

@@ -2,6 +2,7 @@
 
 from typing import Optional, Union
 
+import numpy as np
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor
@@ -13,7 +14,8 @@ from ..registry import MODELS
 class SiamRPN(BaseModel):
     """SiamRPN (Li et al. 2018) and SiamRPN++ (Li et al. 2019).
 
-    Tracking needs two methods: `extract_template` once, then `match` for every frame.
+    Tracking needs two methods: `extract_template` once, then `match` for every frame. The tracker calls `template_kernels` and
+    `correlate` instead, which share the work the other way: all of the template's once.
 
     Args:
         backbone: Any registered backbone that returns a tuple of maps.
@@ -61,6 +63,11 @@ class SiamRPN(BaseModel):
         if self.neck is not None:
             feats = self.neck(feats)
         return self.head(template_feats, feats)
+
+    def prepare_images(self, images: np.ndarray) -> Tensor:
+        """(B, S, S, 3) uint8 BGR images -> what the model takes: (B, 3, S, S) on its device, normalised."""
+        images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(next(self.parameters()).device)
+        return self.data_preprocessor.normalize(images)
 
     def template_kernels(self, template: Tensor) -> list:
         """All that a tracker needs of the target, computed once: what `correlate` takes.

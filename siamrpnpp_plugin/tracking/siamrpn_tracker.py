@@ -145,7 +145,7 @@ class SiamRPNTracker:
         padding = np.array([frame.mean(axis=(0, 1)) for frame in frames])
         state = TrackState([], center, size, padding, np.ones(len(frames)), is_lost=np.zeros(len(frames), bool))
         crops = self.crop(state, frames, self.template_size)
-        return state._replace(kernels=model.template_kernels(_to_model(model, crops)))
+        return state._replace(kernels=model.template_kernels(model.prepare_images(crops)))
 
     @torch.inference_mode()
     def update(self, model: nn.Module, state: TrackState, frames: Sequence[np.ndarray], with_score: bool = False,
@@ -190,7 +190,7 @@ class SiamRPNTracker:
         search_size = self._search_size(state)
         crops = self.crop(state, frames, search_size)
         clock('crop')
-        cls_score, bbox_pred = model.correlate(state.kernels, _to_model(model, crops))
+        cls_score, bbox_pred = model.correlate(state.kernels, model.prepare_images(crops))
         boxes, score = model.head.decode(cls_score, bbox_pred, search_size)
         boxes_cxcywh, score = xyxy_to_cxcywh(boxes).double().cpu(), score.double().cpu()
         clock('network')
@@ -261,9 +261,3 @@ def _check_frame(frame: np.ndarray) -> None:
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
         what = f'{frame.dtype} {frame.shape}' if isinstance(frame, np.ndarray) else type(frame).__name__
         raise ValueError(f'a frame must be a (H, W, 3) uint8 BGR image, got {what}; cv2.cvtColor converts grey or BGRA images')
-
-
-def _to_model(model: nn.Module, crops: np.ndarray) -> Tensor:
-    """(B, S, S, 3) uint8 -> the model's input on its device."""
-    device = next(model.parameters()).device
-    return model.data_preprocessor.normalize(torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous().to(device))
