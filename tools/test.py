@@ -66,7 +66,7 @@ def build_runner(args: argparse.Namespace, config: Config, sequences: list) -> R
     return Runner(
         init_model(config, args.checkpoint, fast=args.fast), work_dir=str(args.out), launcher=config.launcher,
         log_level='WARNING', env_cfg=config.get('env_cfg', dict(dist_cfg=dict(backend='nccl'))),
-        cfg=dict(model_wrapper_cfg=dict(type='SameOnEachRank')),
+        cfg=dict(model_wrapper_cfg=dict(type='siamrpnpp_plugin.SameOnEachRank')),
         default_scope='siamrpnpp_plugin', experiment_name=f'{args.tracker_name}_{time.time_ns()}',
         default_hooks=dict(checkpoint=None, logger=None, runtime_info=None, sampler_seed=None),
         test_dataloader=dict(batch_size=1, num_workers=0, dataset=dict(type='SequenceDataset', sequences=sequences),
