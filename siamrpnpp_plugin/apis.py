@@ -16,6 +16,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from .engine.launch import keep_freed_memory
 from .models.inference import optimize_for_inference
 from .models.onnx_siamrpn import OnnxSiamRPN
 from .models.state_dicts import compare, read_checkpoint
@@ -48,6 +49,8 @@ def init_model(config: Union[str, 'os.PathLike[str]', dict], checkpoint: Optiona
                device: Union[str, torch.device] = 'cpu', fast: bool = False) -> nn.Module:
     """Build the model of a config, load a checkpoint into it, and make it ready to track.
 
+    For a CPU the process is told to keep freed memory, see `keep_freed_memory`.
+
     Args:
         config: Path of a config file, or a loaded config with the key `model`.
         checkpoint: Local checkpoint of this package (`tools/convert_checkpoint.py` makes one of PySOT's or mmtracking's). Without
@@ -65,6 +68,8 @@ def init_model(config: Union[str, 'os.PathLike[str]', dict], checkpoint: Optiona
         KeyError: If the config has no `model`, or names an unknown type.
         ValueError: If the checkpoint does not fit the model, with the keys and shapes that differ.
     """
+    if torch.device(device).type == 'cpu':
+        keep_freed_memory()
     if checkpoint is not None and Path(checkpoint).is_dir():
         return _init_exported(config, checkpoint, device)
     model = build_model(config)

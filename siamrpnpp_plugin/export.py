@@ -97,10 +97,10 @@ def export_onnx(model: nn.Module, folder: 'str | os.PathLike[str]', tracker: Opt
         with torch.inference_mode():
             expected = model.correlate(model.template_kernels(model.prepare_images(template)), model.prepare_images(search))
         for ours, theirs in zip(exported.correlate(kernels, search), expected):
-            error = ((ours - theirs).abs().max() / theirs.abs().max()).item()
-            if not error < 1e-4:
-                raise ValueError(f'{folder}: the graph for {side}x{side} gives other maps than the model, by {error:.1g} of the '
-                                 'largest value')
+            error, largest = (ours - theirs).abs().max().item(), theirs.abs().max().item()
+            if not error <= 1e-4 * largest:
+                raise ValueError(f'{folder}: the graph for {side}x{side} gives other maps than the model: {error:.1g} off, where '
+                                 f'the largest value is {largest:.1g}')
     return exported
 
 

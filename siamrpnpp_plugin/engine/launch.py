@@ -1,6 +1,8 @@
-"""Starting ranks where mmengine cannot, on machines without a GPU, and ending them in order."""
+"""Starting ranks where mmengine cannot, on machines without a GPU, and ending them in order; memory on a CPU."""
 
+import ctypes
 import os
+import sys
 
 import torch
 import torch.distributed
@@ -31,6 +33,21 @@ def init_cpu_ranks(config: Config) -> None:
     config.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False))
     config.model_wrapper_cfg.device_ids = None
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ.get('LOCAL_WORLD_SIZE', 1))))
+
+
+def keep_freed_memory() -> None:
+    """Let the process keep the memory that torch frees on a CPU, and use it again.
+
+    glibc gives large pieces back to the kernel at once, which clears every page of the next one: a tenth to a quarter of a
+    network's time without gradients. The peak does not change. Elsewhere than on Linux with glibc nothing happens.
+    """
+    if sys.platform == 'linux':
+        try:
+            mallopt = ctypes.CDLL(None).mallopt
+        except (AttributeError, OSError):  # another C library
+            return
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: bytes at the heap's end that stay
+        mallopt(-3, 2**30)  # M_MMAP_THRESHOLD: smaller pieces come from the heap
 
 
 @MODEL_WRAPPERS.register_module()

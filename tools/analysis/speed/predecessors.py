@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from siamrpnpp_plugin.ops.crop import crop_and_resize, pixel_window
+
 COLOR = np.array([[-.55919361, .98062831, -.41940627], [1.72091413, .19879334, -1.82968581],
                   [4.64467907, 4.73710203, 4.88324118]], np.float32)
 
@@ -173,12 +175,12 @@ def pysot_dataset(root: str, crops: str, annotations: str, length: int) -> Datas
     return TrkDataset()
 
 
-def pysot_config(root: str):
-    """PySOT's global settings, those of its SiamRPN++."""
+def pysot_config(root: str, experiment: str = 'siamrpn_r50_l234_dwxcorr'):
+    """PySOT's global settings, those of an experiment."""
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     from pysot.core.config import cfg
-    cfg.merge_from_file(os.path.join(root, 'experiments', 'siamrpn_r50_l234_dwxcorr', 'config.yaml'))
+    cfg.merge_from_file(os.path.join(root, 'experiments', experiment, 'config.yaml'))
     return cfg
 
 
@@ -283,3 +285,79 @@ def pysot_training_step(root: str, batch: dict, frozen: bool) -> tuple:
         return loss.item()
 
     return model, step
+
+
+# --------------------------------------------------------------------------------------------------------------- PySOT's tracking
+
+class PySOTTracker:
+    """PySOT's `SiamRPNTracker` around a network of ours that has its shape.
+
+    As there, every frame computes the template's share of the head again, autograd stays on, and candidates are ranked in NumPy.
+
+    Args:
+        model: In evaluation mode.
+        policy: Of the network's config: `penalty_k`, `window_influence`, `smoothing`, `search_size`.
+    """
+
+    def __init__(self, model: torch.nn.Module, policy: dict) -> None:
+        self.model, self.policy = model, policy
+        anchors = model.head.anchor_generator.grid((1, 1)).numpy()[:, 0, 0]
+        self.shapes = anchors[:, 2:]
+
+    def init(self, frame: np.ndarray, box_xywh: tuple) -> None:
+        x, y, width, height = box_xywh
+        self.center, self.size = np.array([x + (width - 1) / 2, y + (height - 1) / 2]), np.array([width, height], float)
+        self.mean = np.mean(frame, axis=(0, 1))
+        self.template = self.model.extract_template(self.crop(frame, 127, round(self.side())))
+
+    def side(self) -> float:
+        return np.sqrt(np.prod(self.size + 0.5 * self.size.sum()))
+
+    def crop(self, frame: np.ndarray, size: int, side: int) -> torch.Tensor:
+        image = crop_and_resize(frame, pixel_window(self.center, side), size, self.mean, align='pixel')
+        return torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32))
+
+    def track(self, frame: np.ndarray) -> np.ndarray:
+        policy, scale, instance = self.policy, 127 / self.side(), self.policy['search_size']
+        cls_score, bbox_pred = self.model.match(self.template, self.crop(frame, instance, round(self.side() * instance / 127)))
+        grid = (np.arange(cls_score.shape[-1]) - cls_score.shape[-1] // 2) * 8
+        delta = bbox_pred.detach().permute(1, 2, 3, 0).reshape(4, len(self.shapes), -1).numpy()
+        score = cls_score.detach().permute(1, 2, 3, 0).reshape(2, -1).permute(1, 0).softmax(dim=1)[:, 1].numpy()
+        width, height = (np.exp(delta[2 + axis]) * self.shapes[:, axis, None] for axis in (0, 1))
+        x = delta[0] * self.shapes[:, 0, None] + np.tile(grid, len(grid))
+        y = delta[1] * self.shapes[:, 1, None] + np.repeat(grid, len(grid))
+        x, y, width, height = (part.ravel() for part in (x, y, width, height))
+
+        def change(ratio: np.ndarray) -> np.ndarray:
+            return np.maximum(ratio, 1 / ratio)
+
+        def area(w: np.ndarray, h: np.ndarray) -> np.ndarray:
+            return np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2))
+
+        penalty = np.exp(-(change(self.size[0] / self.size[1] / (width / height))
+                           * change(area(width, height) / area(*(self.size * scale))) - 1) * policy['penalty_k'])
+        window = np.tile(np.outer(np.hanning(len(grid)), np.hanning(len(grid))).ravel(), len(self.shapes))
+        best = np.argmax(penalty * score * (1 - policy['window_influence']) + window * policy['window_influence'])
+        share = penalty[best] * score[best] * policy['smoothing']
+        limits = np.array(frame.shape[1::-1])
+        self.center = np.clip(self.center + np.array([x[best], y[best]]) / scale, 0, limits)
+        self.size = np.clip(self.size * (1 - share) + np.array([width[best], height[best]]) / scale * share, 10, limits)
+        return np.array([*(self.center - self.size / 2), *self.size])
+
+
+def pysot_tracker(root: str, experiment: str):
+    """PySOT's own tracker with random weights, out of a checkout of it.
+
+    Args:
+        root: The checkout; needs yacs.
+        experiment: Folder of `experiments`.
+    """
+    cfg = pysot_config(root, experiment)
+    cfg.CUDA = False
+    from pysot.models.model_builder import ModelBuilder
+    from pysot.tracker.tracker_builder import build_tracker
+    model = ModelBuilder().eval()
+    for name, parameter in model.named_parameters():
+        if '.head.3.' in name:
+            torch.nn.init.zeros_(parameter)  # boxes are the anchors: random ones would leave the image
+    return build_tracker(model)

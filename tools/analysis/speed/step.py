@@ -24,7 +24,7 @@ BASELINE, FLOOR = 'PySOT itself', 'matrix products alone'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--pysot', type=Path, help='step: a checkout of PySOT; needs yacs')
+    parser.add_argument('--pysot', type=Path, help='a checkout of PySOT; needs yacs')
     parser.add_argument('--batch', type=int, default=4, help='step: pairs')
     parser.add_argument('--threads', type=int, default=os.cpu_count(), help='step: of the CPU')
 

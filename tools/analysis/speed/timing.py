@@ -172,8 +172,63 @@ def peak_memory(function: Callable, *args: Any) -> float:
         return pool.submit(_call, function, args).result()
 
 
+class Apart:
+    """A way that runs in a process of its own, with libraries, threads and memory of its own.
+
+    Args:
+        name: For messages.
+        make: Called there, with `args`; returns a function that does its work and returns (units, seconds). Both are picklable.
+    """
+
+    def __init__(self, name: str, make: Callable, *args: Any) -> None:
+        context = multiprocessing.get_context('spawn')
+        self.name = name
+        self._pipe, pipe = context.Pipe()
+        self._process = context.Process(target=_serve, args=(pipe, make, args), daemon=True)
+        self._process.start()
+        pipe.close()
+        self._receive()
+
+    def _receive(self) -> Any:
+        try:
+            answer = self._pipe.recv()
+        except EOFError:
+            raise RuntimeError(f'the process of {self.name!r} died; its message is above') from None
+        if isinstance(answer, BaseException):
+            raise RuntimeError(f'{self.name}: {type(answer).__name__}: {answer}') from answer
+        return answer
+
+    def __call__(self) -> tuple[float, float]:
+        self._pipe.send('run')
+        return self._receive()
+
+    def close(self) -> float:
+        """End the process; the most memory, MB, that it ever held."""
+        self._pipe.send('end')
+        memory = self._receive()
+        self._process.join()
+        return memory
+
+
+def _serve(pipe: Any, make: Callable, args: tuple) -> None:
+    """The process of `Apart`."""
+    try:
+        work = make(*args)
+        pipe.send('ready')
+        while pipe.recv() == 'run':
+            pipe.send(work())
+        pipe.send(_most_memory())
+    except Exception as error:  # goes to the process that asked
+        pipe.send(error)
+
+
 def _call(function: Callable, args: tuple) -> float:
     function(*args)
+    return _most_memory()
+
+
+def _most_memory() -> float:
+    """MB that this process ever held at once."""
     status = Path('/proc/self/status')
     if status.exists():  # of this program only; `getrusage` counts what ran before it too
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith('VmHWM')) * 1024 / 1e6
