@@ -49,7 +49,7 @@ def init_model(config: Union[str, 'os.PathLike[str]', dict], checkpoint: Optiona
                device: Union[str, torch.device] = 'cpu', fast: bool = False) -> nn.Module:
     """Build the model of a config, load a checkpoint into it, and make it ready to track.
 
-    For a CPU the process is told to keep freed memory, see `keep_freed_memory`.
+    For torch on a CPU the process is told to keep freed memory, see `keep_freed_memory`.
 
     Args:
         config: Path of a config file, or a loaded config with the key `model`.
@@ -68,10 +68,10 @@ def init_model(config: Union[str, 'os.PathLike[str]', dict], checkpoint: Optiona
         KeyError: If the config has no `model`, or names an unknown type.
         ValueError: If the checkpoint does not fit the model, with the keys and shapes that differ.
     """
-    if torch.device(device).type == 'cpu':
-        keep_freed_memory()
     if checkpoint is not None and Path(checkpoint).is_dir():
         return _init_exported(config, checkpoint, device)
+    if torch.device(device).type == 'cpu':
+        keep_freed_memory()
     model = build_model(config)
     if checkpoint is None:
         with DefaultScope.overwrite_default_scope(model.cfg.get('default_scope', SCOPE)), _quiet_logger():

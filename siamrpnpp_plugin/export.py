@@ -120,9 +120,14 @@ def _write(module: nn.Module, inputs: dict, outputs: list, path: Path, onnx: Any
             graph.opset_import.append(onnx.helper.make_opsetid(domain, 1))
     for entry in (*graph.graph.node, *graph.functions[0].node) if graph.functions else graph.graph.node:
         del entry.metadata_props[:]  # where in whose source a node comes from
-    temporary = path.with_suffix('.tmp')
-    onnx.save(graph, str(temporary))
-    os.replace(temporary, path)
+    _save(onnx, graph, path)
+
+
+def _save(onnx: Any, graph: Any, path: Path) -> None:
+    """Write a graph, its weights in a file beside it: ONNX Runtime maps that instead of reading it."""
+    weights = path.with_suffix('.weights')
+    weights.unlink(missing_ok=True)  # onnx appends
+    onnx.save(graph, str(path), save_as_external_data=True, location=weights.name)
 
 
 def _convolve_each(onnx: Any) -> Any:
@@ -205,16 +210,18 @@ def quantize_onnx(source: 'str | os.PathLike[str]', folder: 'str | os.PathLike[s
             raise ValueError(f'no sample has a search image of {side}x{side}')
         # the last convolutions, whose numbers are scores and offsets, keep 32 bits: they cost little and decide all
         kept = [node.name for node in graph.graph.node if node.op_type == 'Conv' and _is_last(graph, node)]
-        prepared = folder / f'{name}.prepared'
+        whole, prepared = folder / f'{name}.whole', folder / f'{name}.prepared'
+        onnx.save(graph, str(whole))
         with _quiet():
-            quant_pre_process(str(source.folder / name), str(prepared), skip_symbolic_shape=True)
+            quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
             quantize_static(str(prepared), str(folder / f'{name}.tmp'), Reader(side), quant_format=QuantFormat.QDQ,
                             op_types_to_quantize=['Conv'], per_channel=True, reduce_range=reduce_range, nodes_to_exclude=kept,
                             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
                             calibrate_method=CalibrationMethod.MinMax)
-        prepared.unlink()
-        os.replace(folder / f'{name}.tmp', folder / name)
-    for name in ('template.onnx', DESCRIPTION):
+        _save(onnx, onnx.load(folder / f'{name}.tmp'), folder / name)
+        for path in (whole, prepared, folder / f'{name}.tmp'):
+            path.unlink()
+    for name in ('template.onnx', 'template.weights', DESCRIPTION):
         (folder / name).write_bytes((source.folder / name).read_bytes())
     return OnnxSiamRPN(folder)
 

@@ -93,7 +93,7 @@ def test_the_other_heads_and_a_wider_search_export(tmp_path):
 def test_eight_bits_give_nearly_the_same_maps(exported, checkpoint, tmp_path):
     samples = [(images(1, 127, seed)[0], images(1, 255, seed + 1)[0]) for seed in range(3)]
     small = quantize_onnx(exported / 'direct', tmp_path, samples)
-    assert (tmp_path / 'search_255.onnx').stat().st_size < 0.4 * (exported / 'direct' / 'search_255.onnx').stat().st_size
+    assert (tmp_path / 'search_255.weights').stat().st_size < 0.4 * (exported / 'direct' / 'search_255.weights').stat().st_size
     for ours, theirs in zip(both(small, 1), both(init_model(Config(CONFIG), checkpoint), 1)):
         error = (ours - theirs).abs().max() / theirs.abs().max()
         assert 1e-5 < error < 0.1

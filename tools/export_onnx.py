@@ -7,7 +7,8 @@
     python tools/test.py CONFIG OUT --benchmark otb100 --data-root data/OTB  # OUT takes the place of a checkpoint
     python tools/demo.py video.mp4 --config CONFIG --checkpoint OUT --box 316,140,112,116
 
-OUT gets template.onnx, search_S.onnx (S the side of search images; two of a long-term tracker) and tracker.json.
+OUT gets template.onnx, search_S.onnx (S the side of search images; two of a long-term tracker), each with its .weights, and
+tracker.json.
 """
 
 import argparse
@@ -104,7 +105,7 @@ def main(argv=None) -> None:
             exported = export_onnx(model, args.out, weight_growth=args.weight_growth)
     except (ImportError, OSError, ValueError, KeyError) as error:
         sys.exit(f'{type(error).__name__}: {error.args[0] if isinstance(error, KeyError) and error.args else error}')
-    for path in sorted(exported.folder.glob('*.onnx')):
+    for path in sorted(exported.folder.glob('*.weights')):
         print(f'{path}: {path.stat().st_size / 1e6:.1f} MB')
     print('the maps of random images are those of the model' if not args.int8 else
           f'calibrated on {len(sequences)} videos; look at the boxes with tools/test.py {args.config} {args.out}')

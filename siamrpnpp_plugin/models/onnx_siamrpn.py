@@ -19,10 +19,11 @@ DESCRIPTION = 'tracker.json'  # in the folder of an exported network, beside the
 class OnnxSiamRPN(nn.Module):
     """What `SiamRPNTracker` needs of a model, computed by ONNX Runtime from the graphs that `export_onnx` wrote.
 
-    Weights are read from the files when they are first used; torch holds none. `cfg` has the tracker's policy.
+    Weights are mapped from the files when they are first used; torch holds none. `cfg` has the tracker's policy.
 
     Args:
-        folder: What `export_onnx` wrote: `tracker.json`, `template.onnx`, and `search_S.onnx` for each side S of search images.
+        folder: What `export_onnx` wrote: `tracker.json`, `template.onnx`, and `search_S.onnx` for each side S of search images,
+            each with its `.weights`.
         threads: Threads of ONNX Runtime; None as many as torch has.
         providers: ONNX Runtime's execution providers, best first; None is the CPU.
 
@@ -59,7 +60,13 @@ class OnnxSiamRPN(nn.Module):
             options = self._runtime.SessionOptions()
             options.intra_op_num_threads, options.log_severity_level = self._threads, 3
             options.add_session_config_entry('session.set_denormal_as_zero', '1')
-            self._sessions[name] = self._runtime.InferenceSession(str(self._file(name)), options, providers=self._providers)
+            if name == 'template':  # runs once: its weights stay mapped, without copies in the order that is fastest
+                options.add_session_config_entry('session.disable_prepacking', '1')
+                options.graph_optimization_level = self._runtime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+            try:
+                self._sessions[name] = self._runtime.InferenceSession(str(self._file(name)), options, providers=self._providers)
+            except Exception as error:  # ONNX Runtime's own kinds of error have no common base
+                raise ValueError(f'ONNX Runtime cannot load {self._file(name)}: {error}') from error
         return [torch.from_numpy(output) for output in self._sessions[name].run(None, inputs)]
 
     def prepare_images(self, images: np.ndarray) -> np.ndarray:
@@ -72,6 +79,7 @@ class OnnxSiamRPN(nn.Module):
         if template.shape[1:3] != (side, side):
             raise ValueError(f'{self._file("template")} was exported for {side}x{side}, got {template.shape}')
         outputs = self._run('template', dict(template=template))
+        del self._sessions['template']  # loading it anew takes less than a frame, holding it as much memory as the search's
         return list(zip(outputs[::2], outputs[1::2]))
 
     def correlate(self, kernels: list, search: np.ndarray) -> tuple[Tensor, Tensor]:

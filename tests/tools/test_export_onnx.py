@@ -42,7 +42,8 @@ def videos(vid_root, tmp_path_factory):
 
 def test_an_exported_folder_takes_the_place_of_the_checkpoint(network, videos, tmp_path):
     export.main([str(network / 'small.py'), str(network / 'small.pth'), str(tmp_path / 'onnx')])
-    assert sorted(path.name for path in (tmp_path / 'onnx').iterdir()) == ['search_287.onnx', 'template.onnx', 'tracker.json']
+    assert sorted(path.name for path in (tmp_path / 'onnx').iterdir()) == [
+        'search_287.onnx', 'search_287.weights', 'template.onnx', 'template.weights', 'tracker.json']
     scores = []
     for checkpoint in (network / 'small.pth', tmp_path / 'onnx'):
         out = tmp_path / f'results_{checkpoint.name}'
@@ -56,7 +57,7 @@ def test_eight_bits_are_calibrated_on_videos(network, videos, tmp_path, capsys):
     export.main([str(network / 'small.py'), str(network / 'small.pth'), str(tmp_path), '--int8', '--calibration', str(videos),
                  '--samples', '6'])
     assert 'calibrated on 2 videos' in capsys.readouterr().out
-    assert (tmp_path / 'search_287.onnx').stat().st_size < 500_000
+    assert (tmp_path / 'search_287.weights').stat().st_size < 500_000
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [

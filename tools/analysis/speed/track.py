@@ -105,11 +105,11 @@ def make_onnx(folder: Path, config: str, images: list, count: int, number: int) 
 
 
 def export(network: Network, folder: Path, images: list) -> Path:
-    """Checkpoint and exported networks, each once per folder: `model.pth`, `fast`, `lean`, `int8`."""
+    """Checkpoint and exported networks, each once per folder: `model.pth`, `fast`, `direct`, `int8`."""
     folder.mkdir(exist_ok=True)
     if not (folder / 'model.pth').exists():
         torch.save(dict(state_dict=random_model(network.config).state_dict()), folder / 'model.pth')
-        for name, growth in (('fast', 8), ('lean', 1.8), ('direct', 1)):
+        for name, growth in (('fast', 8), ('direct', 1)):
             export_onnx(init_model(ROOT / 'configs' / network.config, folder / 'model.pth'), folder / name, weight_growth=growth)
         tracker = SOTracker(init_model(ROOT / 'configs' / network.config, folder / 'direct'))
         samples, policy = [], tracker.tracker
@@ -148,7 +148,7 @@ def run(args: argparse.Namespace, folder: Path) -> list[dict]:
             'torch': (make_torch, network.config, False, exported / 'model.pth'),
             'torch, fast': (make_torch, network.config, True, exported / 'model.pth'),
             'ONNX Runtime, fast': (make_onnx, exported / 'fast', network.config),
-            'ONNX Runtime, lean': (make_onnx, exported / 'lean', network.config),
+            'ONNX Runtime, direct': (make_onnx, exported / 'direct', network.config),
             'ONNX Runtime, 8 bits': (make_onnx, exported / 'int8', network.config)}
         title = f'track, {name}, {work / 2e9:.1f} GMAC, {number} thread(s), frames/s'
         with contextlib.ExitStack() as stack:
