@@ -1,0 +1,105 @@
+"""ILSVRC2015 VID."""
+
+import os
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from .base import Skip, Track, TrackRows, has_area, image_files, natural_order
+
+
+class VIDSource:
+    """ILSVRC2015 VID: `Data/VID/train/ILSVRC2015_VID_train_000k/*/%06d.JPEG` or `Data/VID/val/*/%06d.JPEG`, and an xml for each
+    frame at the same place under `Annotations/VID`.
+
+    Its boxes name the first and the last pixel of the object, counted from 0, so the box ends one further.
+
+    Args:
+        root: The folder with `Data` and `Annotations`, usually `ILSVRC2015`.
+        split: `train` or `val`.
+
+    Raises:
+        ValueError: If the split is another one, or the root does not have the layout.
+    """
+
+    name = 'vid'
+
+    def __init__(self, root: str, split: str = 'train') -> None:
+        if split not in ('train', 'val'):
+            raise ValueError(f"split of VID must be 'train' or 'val', got {split!r}")
+        self.root, self.options = Path(root), dict(split=split)
+        self.images, self.annotations = (self.root / kind / 'VID' / split for kind in ('Data', 'Annotations'))
+        for folder in (self.images, self.annotations):
+            if not folder.is_dir():
+                raise ValueError(f'{root} is not an ILSVRC2015 VID root with a {split} split: {folder} is missing')
+
+    def videos(self) -> list:
+        """Names of all videos, sorted: paths below `Data/VID/<split>`, of those with images, annotations or both."""
+        pattern = '*/*' if self.options['split'] == 'train' else '*'
+        found = {path.relative_to(top).as_posix() for top in (self.images, self.annotations) for path in top.glob(pattern)
+                 if path.is_dir()}
+        return sorted(found)
+
+    def fingerprint(self, video: str) -> int:
+        """Number of annotation files; tells one version of a data set from another, soon."""
+        folder = self.annotations / video
+        return sum(name.endswith('.xml') for name in os.listdir(folder)) if folder.is_dir() else 0
+
+    def read(self, video: str) -> tuple[list[Track], list[Skip]]:
+        """Tracks of one video, by number, and what had to be left out."""
+        images = {path.stem: path for path in image_files(self.images / video)}
+        annotations = {path.stem: path for path in (self.annotations / video).glob('*.xml')}
+        skips = [Skip('missing annotation', self._where(images[stem])) for stem in sorted(images.keys() - annotations.keys())]
+        tracks: dict[str, TrackRows] = {}
+        for stem in sorted(annotations):
+            where = self._where(annotations[stem])
+            if stem not in images:
+                skips.append(Skip('missing image', f'{where}: no image of that name in Data'))
+                continue
+            try:
+                frame, size, objects = int(stem), *self._parse(annotations[stem])
+            except (ElementTree.ParseError, ValueError, OverflowError, LookupError, OSError) as error:
+                skips.append(Skip('malformed annotation', f'{where}: {error}'))
+                continue
+            seen = set()
+            for name, category, corners, occluded, generated in objects:
+                xmin, ymin, xmax, ymax = corners
+                if name in seen:
+                    skips.append(Skip('malformed annotation', f'{where}: track {name} occurs twice'))
+                elif not has_area(corners):
+                    skips.append(Skip('zero-size box', f'{where}: track {name}, {corners}'))
+                else:
+                    row = (frame, (xmin, ymin, xmax + 1, ymax + 1), str(images[stem]), occluded, generated, size)
+                    tracks.setdefault(name, TrackRows(category)).rows.append(row)
+                seen.add(name)
+        if not tracks and not skips:
+            skips.append(Skip('video without objects', self._where(self.annotations / video)))
+        return [tracks[name].track(video, name) for name in sorted(tracks, key=natural_order)], skips
+
+    def _where(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    @staticmethod
+    def _parse(path: Path) -> tuple:
+        """Image size (w, h) or None, and (track, category, (xmin, ymin, xmax, ymax), occluded, generated) of each object."""
+        root = ElementTree.parse(path).getroot()
+
+        def number(node: ElementTree.Element, tag: str) -> float:
+            text = node.findtext(tag)
+            try:
+                return float(text)
+            except (TypeError, ValueError):
+                raise ValueError(f'<{tag}> of <{node.tag}> is {text!r} instead of a number') from None
+
+        if root.tag != 'annotation':
+            raise ValueError(f'the root is <{root.tag}> instead of <annotation>')
+        size = root.find('size')
+        size = None if size is None else (int(number(size, 'width')), int(number(size, 'height')))
+        objects = []
+        for node in root.iter('object'):
+            name, box = node.findtext('trackid'), node.find('bndbox')
+            if name is None or box is None:
+                raise ValueError('an <object> lacks <trackid> or <bndbox>')
+            corners = tuple(number(box, tag) for tag in ('xmin', 'ymin', 'xmax', 'ymax'))  # by name: files differ in order
+            objects.append((name.strip(), node.findtext('name', '').strip(), corners,
+                            node.findtext('occluded', '0').strip() == '1', node.findtext('generated', '0').strip() == '1'))
+        return size, objects
