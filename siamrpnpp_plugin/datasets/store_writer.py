@@ -51,6 +51,7 @@ class StoreWriter:
             self.env.close()
             raise
         self.pending: list[tuple[int, Video]] = []
+        self.pending_bytes = 0
         self.since = time.monotonic()
 
     def _begin(self, identity: dict) -> None:
@@ -77,8 +78,8 @@ class StoreWriter:
     def add(self, video: Video) -> bool:
         """Take the next video; whether everything so far is committed now."""
         self.pending.append((self.done + len(self.pending), video))
-        size = sum(int(video.rows['length'].sum()) for _, video in self.pending)
-        if size > self.commit_bytes or time.monotonic() - self.since > self.commit_seconds:
+        self.pending_bytes += int(video.rows['length'].sum())
+        if self.pending_bytes > self.commit_bytes or time.monotonic() - self.since > self.commit_seconds:
             self.commit()
             return True
         return False
@@ -89,7 +90,7 @@ class StoreWriter:
             self._write(self._put_pending)
             self.num_crops += sum(len(video.rows) for _, video in self.pending)
             self.done += len(self.pending)
-            self.pending = []
+            self.pending, self.pending_bytes = [], 0
         self.since = time.monotonic()
 
     def _put_pending(self, txn: lmdb.Transaction) -> None:
