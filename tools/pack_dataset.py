@@ -10,14 +10,17 @@ Interrupted, however roughly, the same command goes on where it stopped; the res
 """
 
 import argparse
+import inspect
 import os
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 from tqdm import tqdm
 
 from siamrpnpp_plugin.datasets.cropping import PackSettings
+from siamrpnpp_plugin.datasets.filters import Filters
 from siamrpnpp_plugin.datasets.packing import merge, pack
 from siamrpnpp_plugin.datasets.sources import SOURCES
 from siamrpnpp_plugin.datasets.store_writer import PackError
@@ -33,22 +36,32 @@ def shard(text: str) -> tuple:
     return index, count
 
 
+def flag(name: str) -> str:
+    return f'--{name.replace("_", "-")}'
+
+
 def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='source', required=True)
     for name, source in SOURCES.items():
-        command = commands.add_parser(name, help=source.__doc__.splitlines()[0], description=source.__doc__,
+        command = commands.add_parser(name, help=source.__doc__.splitlines()[0], description=inspect.getdoc(source),
+                                      epilog=f'Filters. {inspect.getdoc(Filters)}',
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
         command.add_argument('root', type=Path, help='folder of the data set as published')
         command.add_argument('out', type=Path, help='folder of the store')
-        if name == 'vid':
-            command.add_argument('--split', default='train', choices=('train', 'val'))
-        if name == 'folders':
-            command.add_argument('--first-pixel', type=float, default=0, help='coordinate of the upper left corner; 1: MATLAB')
+        for argument, settings in source.arguments.items():
+            default = inspect.signature(source).parameters[argument].default
+            command.add_argument(flag(argument), default=default, **dict(dict(help=f'default: {default}'), **settings))
         command.add_argument('--workers', type=int, default=os.cpu_count(), help='processes (0: this one only)')
-        for field in ('crop_size', 'template_size', 'context', 'quality', 'min_track_length'):
-            default = getattr(PackSettings, field)
-            command.add_argument(f'--{field.replace("_", "-")}', type=type(default), default=default, help=f'default: {default}')
+        for name in ('crop_size', 'template_size', 'context', 'quality', 'every'):
+            default = getattr(PackSettings, name)
+            command.add_argument(flag(name), type=type(default), default=default, help=f'default: {default}')
+        command.add_argument('--min-track-length', type=int, default=source.min_track_length,
+                             help=f'frames; default: {source.min_track_length}')
+        for field in fields(Filters):
+            default = getattr(source.filters, field.name)
+            kind = dict(action=argparse.BooleanOptionalAction) if field.type is bool else dict(type=float)
+            command.add_argument(flag(field.name), default=default, help=f'filter, see below; default: {default}', **kind)
         command.add_argument('--shard', type=shard, default=(0, 1), metavar='i/n', help='pack the i-th of n parts, i from 0')
         command.add_argument('--strict', action='store_true', help='stop at the first box, frame or video that would be skipped')
         command.add_argument('--overwrite', action='store_true', help='start anew if OUT is a store, finished or not')
@@ -87,9 +100,11 @@ def main(argv=None) -> None:
         if args.source == 'merge':
             manifest = merge(args.shards, args.out, args.overwrite, progress)
         else:
-            options = {name: getattr(args, name) for name in ('split', 'first_pixel') if name in args}
-            settings = PackSettings(args.crop_size, args.template_size, args.context, args.quality, args.min_track_length)
-            source = SOURCES[args.source](args.root, **options)
+            filters = Filters(**{field.name: getattr(args, field.name) for field in fields(Filters)})
+            settings = PackSettings(args.crop_size, args.template_size, args.context, args.quality, args.min_track_length,
+                                    args.every, filters)
+            reader = SOURCES[args.source]
+            source = reader(args.root, **{name: getattr(args, name) for name in reader.arguments})
             manifest = pack(source, args.out, settings, args.workers, args.shard, args.strict, args.overwrite, progress)
     except (PackError, ValueError) as error:
         sys.exit(f'{type(error).__name__}: {error}')

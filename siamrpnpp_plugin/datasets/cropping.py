@@ -1,11 +1,9 @@
 """One video at a time from annotations and frames to crops: every frame decoded once, every target cropped and encoded once."""
 
 import json
-import os
 import struct
 import zlib
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Optional
 
 import cv2
@@ -13,8 +11,10 @@ import numpy as np
 
 from ..ops.crop import context_side, crop_and_resize, square_window
 from .crop_store import GENERATED, OCCLUDED
-from .jpeg import encode_jpeg, is_complete_jpeg
-from .sources import Skip, has_area
+from .filters import Filters
+from .frames import FrameReader, describe_image
+from .jpeg import encode_jpeg
+from .sources import Skip, Track, has_area
 
 ROW = np.dtype([('track', '<i4'), ('frame', '<i4'), ('box_xyxy', '<f4', 4), ('flags', 'u1'), ('crc32', '<u4'), ('offset', '<i8'),
                 ('length', '<i4')])
@@ -30,6 +30,8 @@ class PackSettings:
         context: Share of width + height added to each side of the box, see `context_side`.
         quality: JPEG quality, 1-100.
         min_track_length: Tracks with fewer frames are left out.
+        every: Only frames whose number is a multiple of it are packed; the others are not counted as left out.
+        filters: Which boxes to pack.
 
     Raises:
         ValueError: If a number is out of range.
@@ -40,12 +42,24 @@ class PackSettings:
     context: float = 0.5
     quality: int = 95
     min_track_length: int = 2
+    every: int = 1
+    filters: Filters = Filters()
 
     def __post_init__(self) -> None:
         if not 0 < self.template_size <= self.crop_size <= 4096:
             raise ValueError(f'crop size and template size need 0 < {self.template_size} <= {self.crop_size} <= 4096')
         if self.context < 0 or not 1 <= self.quality <= 100 or self.min_track_length < 1:
             raise ValueError(f'context >= 0, quality 1 ... 100 and min_track_length >= 1 are needed, got {self}')
+        if self.every < 1:
+            raise ValueError(f'every must be positive, got {self.every}')
+
+    def identity(self) -> dict:
+        """All settings in one flat dict, those of later versions only where they change something: it tells stores apart."""
+        settings = asdict(self)
+        filters = settings.pop('filters')
+        if self.every == 1:
+            del settings['every']
+        return dict(settings, **{name: value for name, value in filters.items() if value})
 
 
 class Video(NamedTuple):
@@ -85,8 +99,8 @@ def crop_video(source: Any, video: str, settings: PackSettings, file: Any) -> Vi
         The video, without `crops`.
     """
     tracks, skips = source.read(video)
-    skips = list(skips)
-    wanted: dict[str, list] = {}  # by image, in the order of the frames
+    tracks, skips = [_thinned(track, settings.every) for track in tracks], list(skips)
+    wanted: dict[Any, list] = {}  # by image, in the order of the frames
     kept = []
     for index, track in enumerate(tracks):
         if len(track.frames) < settings.min_track_length:
@@ -95,10 +109,10 @@ def crop_video(source: Any, video: str, settings: PackSettings, file: Any) -> Vi
             kept += [(int(frame), index, row) for row, frame in enumerate(track.frames)]
     for _, index, row in sorted(kept):
         wanted.setdefault(tracks[index].images[row], []).append((index, row))
-    rows, offset = [], 0
-    for image_path, targets in wanted.items():
-        where = os.path.relpath(image_path, source.root)
-        image, reason = _read_image(image_path)
+    rows, offset, reader = [], 0, FrameReader()
+    for image_name, targets in wanted.items():
+        where = describe_image(image_name, source.root)
+        image, reason = reader.read(image_name)
         if image is None:
             skips.append(Skip(reason, where))
             continue
@@ -106,15 +120,11 @@ def crop_video(source: Any, video: str, settings: PackSettings, file: Any) -> Vi
         padding = cv2.mean(image)[:3]
         for index, row in targets:
             track, box = tracks[index], tracks[index].boxes_xyxy[row]
-            if track.image_sizes is not None and track.image_sizes[row] != (width, height):
-                skips.append(Skip('image size differs', f'{where}: {width}x{height}, annotated as {track.image_sizes[row]}'))
-                continue
-            if not has_area(np.float32(box)) or (box[2:] - box[:2]).max() > 1e6:  # as the index will have it
-                skips.append(Skip('zero-size box' if (box[2:] - box[:2]).max() < 1e6 else 'malformed annotation',
-                                  f'{where}: track {track.name}, {box.tolist()}'))
-                continue
-            if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
-                skips.append(Skip('box outside the image', f'{where}: track {track.name}, {box.tolist()} in {width}x{height}'))
+            if track.is_relative:
+                box = box * (width, height, width, height)
+            skip = _fault(track, row, box, (width, height), settings)
+            if skip is not None:
+                skips.append(Skip(skip[0], f'{where}: {skip[1]}'))
                 continue
             side = context_side(box, settings.context) * settings.crop_size / settings.template_size
             window = square_window((box[:2] + box[2:]) / 2, side)
@@ -123,6 +133,7 @@ def crop_video(source: Any, video: str, settings: PackSettings, file: Any) -> Vi
             flags = OCCLUDED * bool(track.occluded[row]) + GENERATED * bool(track.generated[row])
             rows.append((index, track.frames[row], tuple(box), flags, zlib.crc32(data), offset, len(data)))
             offset += len(data)
+    reader.close()
     rows = np.array(rows, ROW)
     lengths = np.bincount(rows['track'], minlength=len(tracks))
     for index, track in enumerate(tracks):
@@ -136,23 +147,36 @@ def crop_video(source: Any, video: str, settings: PackSettings, file: Any) -> Vi
     return Video(video if video != '.' else source.root.resolve().name, names, skips, rows, b'')
 
 
+def _thinned(track: Track, every: int) -> Track:
+    """The frames of a track whose number is a multiple of `every`."""
+    chosen = np.flatnonzero(track.frames % every == 0)
+    if len(chosen) == len(track.frames):
+        return track
+    sizes = track.image_sizes
+    return replace(track, images=tuple(track.images[row] for row in chosen),
+                   image_sizes=None if sizes is None else tuple(sizes[row] for row in chosen),
+                   **{name: getattr(track, name)[chosen] for name in ('frames', 'boxes_xyxy', 'occluded', 'generated')})
+
+
+def _fault(track: Track, row: int, box: np.ndarray, size: tuple[int, int], settings: PackSettings) -> Optional[Skip]:
+    """Why a box is not packed, None if it is; `where` without the image.
+
+    Args:
+        row: Which of the track's boxes.
+        box: (4,) the box in pixels.
+        size: Width and height of the image.
+    """
+    shown = f'track {track.name}, {box.tolist()}'
+    if track.image_sizes is not None and track.image_sizes[row] != size:
+        return Skip('image size differs', f'{size[0]}x{size[1]}, annotated as {track.image_sizes[row]}')
+    if not has_area(np.float32(box)) or (box[2:] - box[:2]).max() > 1e6:  # as the index will have it
+        return Skip('zero-size box' if (box[2:] - box[:2]).max() < 1e6 else 'malformed annotation', shown)
+    if box[0] >= size[0] or box[1] >= size[1] or box[2] <= 0 or box[3] <= 0:
+        return Skip('box outside the image', f'{shown} in {size[0]}x{size[1]}')
+    reason = settings.filters.refuse(box, size, bool(track.occluded[row]), bool(track.generated[row]))
+    return Skip(reason, shown) if reason else None
+
+
 def _short(track: str, video: str, length: int, settings: PackSettings) -> Skip:
     reason = 'track of one frame' if length == 1 else f'track shorter than {settings.min_track_length} frames'
     return Skip(reason, f'{video}: track {track} has {length} usable frames')
-
-
-def _read_image(path: str) -> tuple[Optional[np.ndarray], str]:
-    """(image, '') or (None, reason)."""
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        return None, 'missing image'
-    except OSError:
-        return None, 'unreadable image'
-    if data[:2] == b'\xff\xd8' and not is_complete_jpeg(data):
-        return None, 'truncated image'
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error:  # a header that claims an impossible size
-        image = None
-    return (image, '') if image is not None else (None, 'corrupt image')

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Optional
@@ -28,8 +27,11 @@ import numpy as np
 
 from .crop_store import CropStore, ForeignError, StoreError, UnfinishedError
 from .cropping import ROW, PackSettings, Video, crop_video
-from .sources import Skip
+from .filters import FILTER_REASONS
+from .sources import EXPECTED_REASONS, Skip
 from .store_writer import PackError, StoreWriter, lock_store, refuse_foreign, remove_stillborn
+
+_LEFT_OUT = EXPECTED_REASONS | FILTER_REASONS  # what strict packing may leave out
 
 
 def _finished_manifest(path: Path) -> Optional[dict]:
@@ -53,6 +55,11 @@ def _report(path: Path, manifest: dict) -> dict:
     return manifest
 
 
+def default_settings(source: Any) -> PackSettings:
+    """How a source is packed if nobody says otherwise."""
+    return PackSettings(min_track_length=source.min_track_length, filters=source.filters)
+
+
 def pack(source: Any, path: str, settings: Optional[PackSettings] = None, workers: int = 1, shard: tuple[int, int] = (0, 1),
          strict: bool = False, overwrite: bool = False,
          progress: Callable[[int, int, int, int], None] = lambda *_: None) -> dict:
@@ -61,7 +68,7 @@ def pack(source: Any, path: str, settings: Optional[PackSettings] = None, worker
     Args:
         source: One of `sources.SOURCES`.
         path: Folder of the store; made if it is not there.
-        settings: How to crop.
+        settings: How to crop; None: `default_settings(source)`.
         workers: Processes that decode and encode; 0 does it in this one.
         shard: (i, n): the i-th of n parts of the videos, i from 0. `merge` makes one store of them.
         strict: Whether the first thing that would be skipped is an error.
@@ -75,7 +82,7 @@ def pack(source: Any, path: str, settings: Optional[PackSettings] = None, worker
         PackError: If another process writes the store, it was begun with other settings, nothing can be packed, the disk is full,
             a worker died, or in strict mode something would be skipped.
     """
-    settings = settings or PackSettings()
+    settings = settings or default_settings(source)
     index, count = shard
     if not 0 <= index < count:
         raise ValueError(f'shard i/n needs 0 <= i < n, got {index}/{count}')
@@ -85,7 +92,7 @@ def pack(source: Any, path: str, settings: Optional[PackSettings] = None, worker
         raise PackError(f'{source.root} has no videos for the reader {source.name!r}')
     content = [f'{video}\t{source.fingerprint(video)}' for video in videos]
     identity = dict(source=dict(name=source.name, options=source.options, videos=len(videos), crc32=_digest(content)),
-                    settings=asdict(settings), shard=[index, count])
+                    settings=settings.identity(), shard=[index, count])
     videos = videos[len(videos) * index // count:len(videos) * (index + 1) // count]
 
     def parts(writer: StoreWriter, lock_file: int) -> Iterator[Video]:
@@ -182,7 +189,7 @@ def _write_store(path: Path, identity: dict, videos: Callable, total: int, stric
             if manifest is not None:
                 if any(manifest[key] != identity[key] for key in ('source', 'settings', 'shard')):
                     raise PackError(f'{path} is a finished store of other data or settings: choose another name, or --overwrite')
-                skipped = sum(manifest['counts']['skipped'].values())
+                skipped = sum(count for reason, count in manifest['counts']['skipped'].items() if reason not in _LEFT_OUT)
                 if strict and skipped:
                     raise PackError(f'--strict: {path} is finished and lacks what its skipped.tsv names ({skipped} entries): '
                                     'mend the data and pack anew with --overwrite')
@@ -212,9 +219,8 @@ def _take_videos(writer: StoreWriter, identity: dict, videos: Callable, lock_fil
         crops, size, written = writer.num_crops, 0, writer.done
         progress(writer.done, total, crops, size)
         for video in generator:
-            if strict and video.skips:
-                shutil.rmtree(writer.path / 'parts', ignore_errors=True)  # mended data is read anew
-                _refuse_skips(video)
+            if strict:
+                _refuse_skips(video, clear=writer.path / 'parts')  # mended data is read anew
             crops, size = crops + len(video.rows), size + int(video.rows['length'].sum())
             if writer.add(video):
                 _remove_parts(writer.path / 'parts', written, writer.done)
@@ -233,11 +239,14 @@ def _take_videos(writer: StoreWriter, identity: dict, videos: Callable, lock_fil
         writer.close()
 
 
-def _refuse_skips(video: Video, hint: str = '') -> None:
-    if video.skips:
-        skip = video.skips[0]
-        raise PackError(f'--strict: {video.name}: {skip.reason}: {skip.where}'
-                        + (f' (and {len(video.skips) - 1} more)' if len(video.skips) > 1 else '') + hint)
+def _refuse_skips(video: Video, hint: str = '', clear: Optional[Path] = None) -> None:
+    """Raise PackError if a fault of the data was left out, after removing the folder `clear`."""
+    faults = [skip for skip in video.skips if skip.reason not in _LEFT_OUT]
+    if faults:
+        if clear is not None:
+            shutil.rmtree(clear, ignore_errors=True)
+        raise PackError(f'--strict: {video.name}: {faults[0].reason}: {faults[0].where}'
+                        + (f' (and {len(faults) - 1} more)' if len(faults) > 1 else '') + hint)
 
 
 def _remove_folder(path: Path) -> None:
@@ -265,13 +274,13 @@ def _cropped(source: Any, videos: list, settings: PackSettings, folder: Path, fi
         yield from (read(ordinal, None) for ordinal in range(first, len(videos)))
         return
     context = get_context('fork' if os.name == 'posix' else 'spawn')
-    with ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(), lock_file)) as pool:
+    with ProcessPoolExecutor(workers, context, _start_worker, (os.getpid(), lock_file, source, settings)) as pool:
         ahead: deque = deque()
         try:
             for ordinal in range(first, len(videos)):
                 job = None
                 if _read_part(part(ordinal)) is None:
-                    job = pool.submit(_write_part, source, videos[ordinal], settings, part(ordinal))
+                    job = pool.submit(_work, videos[ordinal], part(ordinal))
                 ahead.append((ordinal, job))
                 if len(ahead) > 8 * workers:
                     yield read(*ahead.popleft())
@@ -325,8 +334,19 @@ def _read_part(path: str) -> Optional[Video]:
     return video if good else None
 
 
-def _start_worker(parent: int, lock_file: int) -> None:
+_JOB: tuple = ()  # of a worker: (source, settings), once per process, because an index may be large
+
+
+def _work(video: str, path: str) -> None:
+    """In a worker: `_write_part` of what the worker was started for."""
+    source, settings = _JOB
+    _write_part(source, video, settings, path)
+
+
+def _start_worker(parent: int, lock_file: int, source: Any, settings: PackSettings) -> None:
     """In a fresh worker: one thread, no copy of the lock, and an end when the parent is killed."""
+    global _JOB
+    _JOB = source, settings
     cv2.setNumThreads(0)
     os.close(lock_file)
 

@@ -7,12 +7,12 @@ it cannot use it returns as a `Skip`; nothing disappears without one. Boxes are 
 import warnings
 from collections.abc import Iterator
 
-from .base import IMAGE_SUFFIXES, Skip, Track, has_area, image_files, natural_order
+from .base import EXPECTED_REASONS, IMAGE_SUFFIXES, ClipFrame, Skip, Source, Track, has_area, image_files, natural_order
 from .folders import FolderSource, polygon_to_xyxy
 from .vid import VIDSource
 
-__all__ = ['IMAGE_SUFFIXES', 'SOURCES', 'FolderSource', 'Skip', 'Track', 'VIDSource', 'has_area', 'image_files', 'natural_order',
-           'polygon_to_xyxy', 'read_folders', 'read_vid']
+__all__ = ['EXPECTED_REASONS', 'IMAGE_SUFFIXES', 'SOURCES', 'ClipFrame', 'FolderSource', 'Skip', 'Source', 'Track', 'VIDSource',
+           'has_area', 'image_files', 'natural_order', 'polygon_to_xyxy', 'read_folders', 'read_vid']
 
 SOURCES = {source.name: source for source in (VIDSource, FolderSource)}
 

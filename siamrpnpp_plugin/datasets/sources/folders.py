@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ...ops.polygons import equal_area_box
-from .base import Skip, Track, TrackRows, has_area, image_files, natural_order
+from .base import Skip, Source, Track, TrackRows, has_area, image_files, natural_order
 
 
-class FolderSource:
+class FolderSource(Source):
     """A user's own videos: each a folder with images and `groundtruth.txt` or `groundtruth_rect.txt`, one line per image.
 
     Lines are `x y w h` or four corner points `x1 y1 ... x4 y4`, separated by commas, tabs or spaces; `nan` says that there is no
@@ -27,9 +27,10 @@ class FolderSource:
     """
 
     name = 'folders'
+    arguments = dict(first_pixel=dict(type=float, help='coordinate of the upper left corner; 1: MATLAB'))
 
     def __init__(self, root: str, first_pixel: float = 0) -> None:
-        self.root, self.options = Path(root), dict(first_pixel=first_pixel)
+        super().__init__(root, first_pixel=first_pixel)
         if not self.root.is_dir():
             raise ValueError(f'{root} is not a folder')
 

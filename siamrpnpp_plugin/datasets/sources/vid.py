@@ -4,10 +4,10 @@ import os
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from .base import Skip, Track, TrackRows, has_area, image_files, natural_order
+from .base import Skip, Source, Track, TrackRows, check_choice, has_area, image_files, natural_order
 
 
-class VIDSource:
+class VIDSource(Source):
     """ILSVRC2015 VID: `Data/VID/train/ILSVRC2015_VID_train_000k/*/%06d.JPEG` or `Data/VID/val/*/%06d.JPEG`, and an xml for each
     frame at the same place under `Annotations/VID`.
 
@@ -22,11 +22,11 @@ class VIDSource:
     """
 
     name = 'vid'
+    arguments = dict(split=dict(choices=('train', 'val')))
 
     def __init__(self, root: str, split: str = 'train') -> None:
-        if split not in ('train', 'val'):
-            raise ValueError(f"split of VID must be 'train' or 'val', got {split!r}")
-        self.root, self.options = Path(root), dict(split=split)
+        check_choice('VID', 'split', split, ('train', 'val'))
+        super().__init__(root, split=split)
         self.images, self.annotations = (self.root / kind / 'VID' / split for kind in ('Data', 'Annotations'))
         for folder in (self.images, self.annotations):
             if not folder.is_dir():
@@ -48,10 +48,10 @@ class VIDSource:
         """Tracks of one video, by number, and what had to be left out."""
         images = {path.stem: path for path in image_files(self.images / video)}
         annotations = {path.stem: path for path in (self.annotations / video).glob('*.xml')}
-        skips = [Skip('missing annotation', self._where(images[stem])) for stem in sorted(images.keys() - annotations.keys())]
+        skips = [Skip('missing annotation', self.where(images[stem])) for stem in sorted(images.keys() - annotations.keys())]
         tracks: dict[str, TrackRows] = {}
         for stem in sorted(annotations):
-            where = self._where(annotations[stem])
+            where = self.where(annotations[stem])
             if stem not in images:
                 skips.append(Skip('missing image', f'{where}: no image of that name in Data'))
                 continue
@@ -72,11 +72,8 @@ class VIDSource:
                     tracks.setdefault(name, TrackRows(category)).rows.append(row)
                 seen.add(name)
         if not tracks and not skips:
-            skips.append(Skip('video without objects', self._where(self.annotations / video)))
+            skips.append(Skip('video without objects', self.where(self.annotations / video)))
         return [tracks[name].track(video, name) for name in sorted(tracks, key=natural_order)], skips
-
-    def _where(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
 
     @staticmethod
     def _parse(path: Path) -> tuple:
