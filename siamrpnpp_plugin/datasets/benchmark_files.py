@@ -12,6 +12,7 @@ import numpy as np
 
 from .sequences import Sequence
 from .sources import IMAGE_SUFFIXES
+from .text_files import read_text
 
 
 def choose(benchmark: str, root: Path, known: Iterable, is_there: Callable, names: Optional[list], allow_missing: bool,
@@ -57,20 +58,6 @@ def check_split(benchmark: str, split: str, known: tuple) -> None:
         raise ValueError(f'split of {benchmark} must be one of {", ".join(known)}; got {split!r}')
 
 
-def read_list(root: Path) -> list:
-    """Names of sequences in `list.txt`."""
-    return [line.strip() for line in _text(root / 'list.txt', 'one name of a sequence per line').splitlines() if line.strip()]
-
-
-def _text(path: Path, content: str) -> str:
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} is missing: expected {content}')
-    text = path.read_text(encoding='utf-8-sig', errors='replace').rstrip()
-    if not text:
-        raise ValueError(f'{path} is empty: expected {content}')
-    return text
-
-
 def read_rows(path: Path, widths: tuple = (4,), select: slice = slice(None)) -> np.ndarray:
     """Numbers of a file with one line per frame, separated by commas, tabs or spaces; all of a line are NaN, or none.
 
@@ -86,7 +73,7 @@ def read_rows(path: Path, widths: tuple = (4,), select: slice = slice(None)) -> 
         ValueError: If it is empty or a line is malformed.
     """
     lines = [re.split(r'[ \t]*[, \t][ \t]*', line.strip())[select]
-             for line in _text(path, f'{" or ".join(map(str, widths))} numbers per line').splitlines()]
+             for line in read_text(path, f'{" or ".join(map(str, widths))} numbers per line').splitlines()]
     width = len(lines[0]) if len(lines[0]) in widths else widths[0]
     rows = []
     for number, words in enumerate(lines, 1):
@@ -98,18 +85,6 @@ def read_rows(path: Path, widths: tuple = (4,), select: slice = slice(None)) -> 
             raise ValueError(f'{path}, line {number}: expected {width} numbers separated by commas, tabs or spaces, got '
                              f'{" ".join(words)[:80]!r}')
     return np.array(rows)
-
-
-def read_flags(path: Path, length: Optional[int] = None, highest: int = 1) -> np.ndarray:
-    """(length,) int64 numbers from 0 to `highest`, separated by commas or white space."""
-    words = re.split(r'\s*,\s*|\s+', _text(path, f'numbers from 0 to {highest}').strip())
-    known = {f'{number}{end}': number for number in range(highest + 1) for end in ('', '.0')}
-    for word in words:
-        if word not in known:
-            raise ValueError(f'{path}: expected numbers from 0 to {highest}, got {word[:80]!r}')
-    if length is not None and len(words) != length:
-        raise ValueError(f'{path} has {len(words)} numbers instead of {length}')
-    return np.array([known[word] for word in words], np.int64)
 
 
 def frame_files(folder: Path) -> dict:

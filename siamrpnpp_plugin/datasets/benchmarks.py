@@ -29,14 +29,13 @@ from .benchmark_files import (
     frame_files,
     frame_range,
     make_sequence,
-    read_flags,
-    read_list,
     read_rows,
     to_xyxy,
 )
 from .benchmark_tables import LASOT_CUT, LASOT_TEST, NFS, OTB13, OTB50, OTB100, OTB_FRAMES, UAV20L, UAV123, UAV_ATTRIBUTES
 from .sequences import Sequence, track_sequences
 from .sources import SOURCES
+from .text_files import read_flags, read_names
 
 RESULT_ALIASES = {'Human4-2': ('Human4',)}  # other names of sequences in files of results: the got10k toolkit's
 VOT_TAGS = ('camera_motion', 'illum_change', 'motion_change', 'size_change', 'occlusion')
@@ -181,7 +180,8 @@ def read_got10k(benchmark: str, root: Path, split: str = 'val', names: Optional[
     """
     check_split(benchmark, split, ('train', 'val', 'test'))
     root, sequences = root / split, []
-    for name in choose(benchmark, root, read_list(root), lambda name: (root / name).is_dir(), names, allow_missing, 'NAME'):
+    known = read_names(root / 'list.txt')
+    for name in choose(benchmark, root, known, lambda name: (root / name).is_dir(), names, allow_missing, 'NAME'):
         folder, boxes = root / name, root / name / 'groundtruth.txt'
         images, xyxy = frame_files(folder), to_xyxy(read_rows(boxes))
         labels = {}
@@ -265,7 +265,8 @@ def read_vot(benchmark: str, root: Path, names: Optional[list] = None, allow_mis
     `TAG.label`: without a file none has it, and a shorter one goes on with 0.
     """
     sequences = []
-    for name in choose(benchmark, root, read_list(root), lambda name: (root / name).is_dir(), names, allow_missing, 'NAME'):
+    known = read_names(root / 'list.txt')
+    for name in choose(benchmark, root, known, lambda name: (root / name).is_dir(), names, allow_missing, 'NAME'):
         folder, boxes = root / name, root / name / 'groundtruth.txt'
         frames = folder / 'color' if (folder / 'color').is_dir() else folder
         images, rows = frame_files(frames), read_rows(boxes, widths=(4, 8))

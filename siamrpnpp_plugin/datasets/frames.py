@@ -1,5 +1,6 @@
 """The one place where frames of training videos are decoded: image files, and frames of clips by their time."""
 
+import math
 import os
 from pathlib import Path
 from typing import Optional, Union
@@ -30,7 +31,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._clip: Optional[str] = None
         self._capture: Optional[cv2.VideoCapture] = None
-        self._position = -1.0  # time of the frame that was grabbed last, in milliseconds; -1 before the first
+        self._position = -math.inf  # time of the frame that was grabbed last, in milliseconds
 
     def read(self, image: Union[str, ClipFrame]) -> tuple[Optional[np.ndarray], str]:
         """((H, W, 3) uint8 BGR, '') or (None, reason)."""
@@ -49,13 +50,13 @@ class FrameReader:
             self._open(image.clip)
         if not self._capture.isOpened():
             return None, 'corrupt clip'
-        if image.milliseconds - self._position > self.seek_beyond:
+        if image.milliseconds - max(self._position, 0) > self.seek_beyond:
             self._capture.set(cv2.CAP_PROP_POS_MSEC, image.milliseconds - 500)  # before it: where a seek lands is not exact
             if not self._grab() or self._position > image.milliseconds:
                 self._open(image.clip)
         while self._position < image.milliseconds - 1:  # times of frames are rounded
             if not self._grab():
-                was_empty = self._position < 0
+                was_empty = self._position == -math.inf
                 self.close()  # a later time is missing too, and says so for itself
                 return None, 'corrupt clip' if was_empty else 'clip too short'
         found, frame = self._capture.retrieve()
@@ -63,7 +64,7 @@ class FrameReader:
 
     def _open(self, clip: str) -> None:
         self.close()
-        self._clip, self._capture, self._position = clip, cv2.VideoCapture(clip), -1.0
+        self._clip, self._capture, self._position = clip, cv2.VideoCapture(clip), -math.inf
 
     def _grab(self) -> bool:
         if not self._capture.grab():

@@ -9,12 +9,18 @@ from collections.abc import Iterator
 
 from .base import EXPECTED_REASONS, IMAGE_SUFFIXES, ClipFrame, Skip, Source, Track, has_area, image_files, natural_order
 from .folders import FolderSource, polygon_to_xyxy
+from .got10k import GOT10kSource
+from .lasot import LaSOTSource
+from .trackingnet import TrackingNetSource
 from .vid import VIDSource
+from .youtube_bb import YouTubeBBSource
 
-__all__ = ['EXPECTED_REASONS', 'IMAGE_SUFFIXES', 'SOURCES', 'ClipFrame', 'FolderSource', 'Skip', 'Source', 'Track', 'VIDSource',
-           'has_area', 'image_files', 'natural_order', 'polygon_to_xyxy', 'read_folders', 'read_vid']
+__all__ = ['EXPECTED_REASONS', 'IMAGE_SUFFIXES', 'SOURCES', 'ClipFrame', 'FolderSource', 'GOT10kSource', 'LaSOTSource', 'Skip',
+           'Source', 'Track', 'TrackingNetSource', 'VIDSource', 'YouTubeBBSource', 'has_area', 'image_files', 'natural_order',
+           'polygon_to_xyxy', 'read_folders', 'read_vid']
 
-SOURCES = {source.name: source for source in (VIDSource, FolderSource)}
+SOURCES = {source.name: source for source in (
+    VIDSource, GOT10kSource, LaSOTSource, TrackingNetSource, YouTubeBBSource, FolderSource)}
 
 
 def read_vid(root: str, split: str = 'train') -> Iterator[Track]:

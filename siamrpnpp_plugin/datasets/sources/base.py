@@ -1,6 +1,7 @@
 """What readers of annotations share: `Track`, `Skip` and how names and boxes are judged."""
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ IMAGE_SUFFIXES = ('.jpeg', '.jpg', '.png', '.bmp')
 
 
 # Left out because the annotation says so, or as asked: no faults of the data, so `--strict` lets them pass.
-EXPECTED_REASONS = {'absent', 'uncertain', 'full occlusion', 'out of view', 'not visible', 'crowd'}
+EXPECTED_REASONS = {'no box', 'absent', 'uncertain', 'full occlusion', 'out of view', 'not visible', 'crowd'}
 
 
 class Skip(NamedTuple):
@@ -97,6 +98,10 @@ class Source:
     def where(self, path: Path) -> str:
         """A path for messages: relative to the root."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+    def tell(self, error: Exception) -> str:
+        """An error's message, its file relative to the root."""
+        return str(error).replace(f'{self.root}{os.sep}', '')
 
 
 def check_choice(data_set: str, argument: str, value: str, known: Sequence[str]) -> None:

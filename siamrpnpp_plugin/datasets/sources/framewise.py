@@ -1,0 +1,89 @@
+"""What the readers of tracking benchmarks share: one target per video, a box per frame, flags of frames in files beside it."""
+
+import math
+import re
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from .base import Skip, Source, Track, TrackRows, has_area, image_files
+
+
+class FramewiseSource(Source):
+    """Videos of one target whose file of boxes has a line x, y, width, height for each image, in order of the images' numbers."""
+
+    def read_target(self, video: str, images: Path, boxes: Path, hidden: dict, category: str = '',
+                    size: Optional[tuple] = None, occluded: Optional[np.ndarray] = None,
+                    first_pixel: float = 0) -> tuple[list[Track], list[Skip]]:
+        """The track of a video, if any, and what had to be left out.
+
+        Args:
+            video: Its name.
+            images: Folder of the images, `NUMBER.jpg`; they may have gaps.
+            boxes: File of the boxes.
+            hidden: Reason -> (T,) bool: frames without a visible target.
+            category: Of the target.
+            size: Width and height that the boxes were drawn on, if known.
+            occluded: (T,) bool: partly hidden.
+            first_pixel: Coordinate of the upper left corner of the image in the file.
+        """
+        found, skips = self._numbered(images)
+        try:
+            lines = boxes.read_text(encoding='utf-8-sig', errors='replace').rstrip().splitlines()
+        except OSError:
+            return [], [Skip('missing annotation', f'{video}: {boxes.name} cannot be read')]
+        rows, where = TrackRows(category), self.where(boxes)
+        if len(lines) > len(found):
+            skips += [Skip('missing image', f'{where} line {index + 1}: there are only {len(found)} images')
+                      for index in range(len(found), len(lines))]
+        for index, (number, image) in enumerate(found.items()):
+            if index >= len(lines):
+                skips.append(Skip('missing annotation', f'{where}: no line for {self.where(image)}'))
+                continue
+            place = f'{where} line {index + 1}'
+            reason = next((reason for reason, flags in hidden.items() if flags[index]), '')
+            corners = parse_xywh(lines[index], first_pixel)
+            if reason:
+                skips.append(Skip(reason, place))
+            elif corners is None:
+                skips.append(Skip('malformed annotation', f'{place}: {lines[index].strip()[:80]!r} is not x, y, width, height'))
+            elif not any(map(math.isfinite, corners)):
+                skips.append(Skip('no box', place))
+            elif not has_area(corners):
+                skips.append(Skip('zero-size box', f'{place}: {lines[index].strip()[:80]}'))
+            else:
+                is_occluded = occluded is not None and bool(occluded[index])
+                rows.rows.append((number, corners, str(image), is_occluded, False, size))
+        return [rows.track(video, '0')] if rows.rows else [], skips
+
+    def count_lines(self, boxes: Path) -> int:
+        """Lines of a file of boxes, which flags must match; 0 if it cannot be read."""
+        try:
+            return len(boxes.read_text(encoding='utf-8-sig', errors='replace').rstrip().splitlines())
+        except OSError:
+            return 0
+
+    def file_size(self, boxes: Path) -> int:
+        """Bytes of a file, 0 if there is none; as fingerprint of a video."""
+        return boxes.stat().st_size if boxes.is_file() else 0
+
+    def _numbered(self, folder: Path) -> tuple[dict, list]:
+        """Number -> image, in order, and skips of images without a number of their own."""
+        found, skips = {}, []
+        for path in image_files(folder):
+            if not path.stem.isdecimal() or int(path.stem) in found:
+                skips.append(Skip('malformed image name', f'{self.where(path)}: not named by a number of its own'))
+            else:
+                found[int(path.stem)] = path
+        return found, skips
+
+
+def parse_xywh(line: str, first_pixel: float = 0) -> Optional[tuple]:
+    """xmin, ymin, xmax, ymax of a line `x, y, width, height`, None if it is none."""
+    try:
+        x, y, width, height = (float(part) for part in re.split(r'[,;\s]+', line.strip()) if part)
+    except ValueError:
+        return None
+    x, y = x - first_pixel, y - first_pixel
+    return x, y, x + width, y + height
