@@ -8,6 +8,9 @@ import warnings
 from collections.abc import Iterator
 
 from .base import EXPECTED_REASONS, IMAGE_SUFFIXES, ClipFrame, Skip, Source, Track, has_area, image_files, natural_order
+from .coco import CocoSource, CocoVideoSource
+from .csv_rows import CsvSource
+from .det import DETSource
 from .folders import FolderSource, polygon_to_xyxy
 from .got10k import GOT10kSource
 from .lasot import LaSOTSource
@@ -15,12 +18,12 @@ from .trackingnet import TrackingNetSource
 from .vid import VIDSource
 from .youtube_bb import YouTubeBBSource
 
-__all__ = ['EXPECTED_REASONS', 'IMAGE_SUFFIXES', 'SOURCES', 'ClipFrame', 'FolderSource', 'GOT10kSource', 'LaSOTSource', 'Skip',
-           'Source', 'Track', 'TrackingNetSource', 'VIDSource', 'YouTubeBBSource', 'has_area', 'image_files', 'natural_order',
-           'polygon_to_xyxy', 'read_folders', 'read_vid']
+__all__ = ['EXPECTED_REASONS', 'IMAGE_SUFFIXES', 'SOURCES', 'ClipFrame', 'CocoSource', 'CocoVideoSource', 'CsvSource', 'DETSource',
+           'FolderSource', 'GOT10kSource', 'LaSOTSource', 'Skip', 'Source', 'Track', 'TrackingNetSource', 'VIDSource',
+           'YouTubeBBSource', 'has_area', 'image_files', 'natural_order', 'polygon_to_xyxy', 'read_folders', 'read_vid']
 
-SOURCES = {source.name: source for source in (
-    VIDSource, GOT10kSource, LaSOTSource, TrackingNetSource, YouTubeBBSource, FolderSource)}
+SOURCES = {source.name: source for source in (VIDSource, YouTubeBBSource, GOT10kSource, LaSOTSource, TrackingNetSource, CocoSource,
+                                              DETSource, FolderSource, CsvSource, CocoVideoSource)}
 
 
 def read_vid(root: str, split: str = 'train') -> Iterator[Track]:

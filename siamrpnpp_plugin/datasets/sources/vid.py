@@ -1,10 +1,9 @@
 """ILSVRC2015 VID."""
 
 import os
-import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 from .base import Skip, Source, Track, TrackRows, check_choice, has_area, image_files, natural_order
+from .ilsvrc import XML_ERRORS, parse_xml
 
 
 class VIDSource(Source):
@@ -56,8 +55,8 @@ class VIDSource(Source):
                 skips.append(Skip('missing image', f'{where}: no image of that name in Data'))
                 continue
             try:
-                frame, size, objects = int(stem), *self._parse(annotations[stem])
-            except (ElementTree.ParseError, ValueError, OverflowError, LookupError, OSError) as error:
+                frame, size, objects = int(stem), *parse_xml(annotations[stem])
+            except XML_ERRORS as error:
                 skips.append(Skip('malformed annotation', f'{where}: {error}'))
                 continue
             seen = set()
@@ -74,29 +73,3 @@ class VIDSource(Source):
         if not tracks and not skips:
             skips.append(Skip('video without objects', self.where(self.annotations / video)))
         return [tracks[name].track(video, name) for name in sorted(tracks, key=natural_order)], skips
-
-    @staticmethod
-    def _parse(path: Path) -> tuple:
-        """Image size (w, h) or None, and (track, category, (xmin, ymin, xmax, ymax), occluded, generated) of each object."""
-        root = ElementTree.parse(path).getroot()
-
-        def number(node: ElementTree.Element, tag: str) -> float:
-            text = node.findtext(tag)
-            try:
-                return float(text)
-            except (TypeError, ValueError):
-                raise ValueError(f'<{tag}> of <{node.tag}> is {text!r} instead of a number') from None
-
-        if root.tag != 'annotation':
-            raise ValueError(f'the root is <{root.tag}> instead of <annotation>')
-        size = root.find('size')
-        size = None if size is None else (int(number(size, 'width')), int(number(size, 'height')))
-        objects = []
-        for node in root.iter('object'):
-            name, box = node.findtext('trackid'), node.find('bndbox')
-            if name is None or box is None:
-                raise ValueError('an <object> lacks <trackid> or <bndbox>')
-            corners = tuple(number(box, tag) for tag in ('xmin', 'ymin', 'xmax', 'ymax'))  # by name: files differ in order
-            objects.append((name.strip(), node.findtext('name', '').strip(), corners,
-                            node.findtext('occluded', '0').strip() == '1', node.findtext('generated', '0').strip() == '1'))
-        return size, objects
