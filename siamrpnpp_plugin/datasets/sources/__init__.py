@@ -18,12 +18,14 @@ from .trackingnet import TrackingNetSource
 from .vid import VIDSource
 from .youtube_bb import YouTubeBBSource
 
-__all__ = ['EXPECTED_REASONS', 'IMAGE_SUFFIXES', 'SOURCES', 'ClipFrame', 'CocoSource', 'CocoVideoSource', 'CsvSource', 'DETSource',
-           'FolderSource', 'GOT10kSource', 'LaSOTSource', 'Skip', 'Source', 'Track', 'TrackingNetSource', 'VIDSource',
-           'YouTubeBBSource', 'has_area', 'image_files', 'natural_order', 'polygon_to_xyxy', 'read_folders', 'read_vid']
+__all__ = ['EXPECTED_REASONS', 'IMAGE_SUFFIXES', 'SOURCES', 'ClipFrame', 'CocoSource', 'CocoVideoSource', 'CsvSource',
+           'DETSource', 'FolderSource', 'GOT10kSource', 'LaSOTSource', 'Skip', 'Source', 'Track', 'TrackingNetSource',
+           'VIDSource', 'YouTubeBBSource', 'has_area', 'image_files', 'natural_order', 'polygon_to_xyxy', 'read_folders',
+           'read_vid']
 
-SOURCES = {source.name: source for source in (VIDSource, YouTubeBBSource, GOT10kSource, LaSOTSource, TrackingNetSource, CocoSource,
-                                              DETSource, FolderSource, CsvSource, CocoVideoSource)}
+SOURCES = {source.name: source for source in (
+    VIDSource, YouTubeBBSource, GOT10kSource, LaSOTSource, TrackingNetSource, CocoSource, DETSource, FolderSource, CsvSource,
+    CocoVideoSource)}
 
 
 def read_vid(root: str, split: str = 'train') -> Iterator[Track]:
