@@ -25,12 +25,16 @@ class Pair(NamedTuple):
     sample_seed: int
 
 
+_STORE_KEYS = ('path', 'repeats', 'pairs', 'weight', 'frame_range', 'negative_share', 'same_frame')
+
+
 class _Share(NamedTuple):
     """One store in the mixture."""
 
     store: CropStore
     frame_range: int
     same_frame: bool
+    negative_share: float
     num_videos: int
     start: int  # first of its slots in a pass
     slots: int
@@ -49,8 +53,11 @@ class LMDBPairDataset(Dataset):
     Any k >= 0 is a sample: epoch e of n pairs is samples e * n ... (e + 1) * n - 1, which `PairSampler` hands out.
 
     Args:
-        store: Path of a store, or a list of paths and of dicts with `path` and any of `repeats` (how often a pass goes through
-            its videos, default 1), `weight` (instead: its share of the samples), `frame_range` and `same_frame`.
+        store: Path of a store, or a list of paths and of dicts with `path`, one of `repeats`, `pairs` and `weight`, and any of
+            `frame_range`, `negative_share` and `same_frame`, which are about the pairs whose template is of this store. `repeats`
+            is how often a pass goes through the videos (default 1), `pairs` how many samples of a pass are the store's (PySOT's
+            NUM_USE). `weight`, for every store or none, is its share of an epoch, which then is a pass. Stills take
+            `frame_range=0`: template and search image are one image, cut and coloured differently.
         pipeline: Configs of transforms; they must cut both views to their final size.
         pairs_per_epoch: Length of an epoch in pairs (PySOT: 600,000).
         frame_range: Largest distance of template and search frame in frame numbers (PySOT: VID 100).
@@ -61,7 +68,8 @@ class LMDBPairDataset(Dataset):
 
     Raises:
         StoreError: If a store cannot be read.
-        ValueError: If an argument is out of range, or negatives are asked for and there is only one track.
+        ValueError: If an argument is out of range, negatives are asked for and there is only one track, or `pairs` of all stores
+            do not add up to an epoch.
     """
 
     def __init__(self, store: Union[str, dict, Sequence[Union[str, dict]]], pipeline: Sequence[dict],
@@ -69,16 +77,14 @@ class LMDBPairDataset(Dataset):
                  seed: Optional[int] = None) -> None:
         if pairs_per_epoch < 1:
             raise ValueError(f'pairs_per_epoch must be positive, got {pairs_per_epoch}')
-        if not 0 <= negative_share <= 1:
-            raise ValueError(f'negative_share must be in [0, 1], got {negative_share}')
-        self.pairs_per_epoch, self.negative_share, self.seed = pairs_per_epoch, negative_share, seed
+        self.pairs_per_epoch, self.seed = pairs_per_epoch, seed
         self.pipeline = [TRANSFORMS.build(transform) for transform in pipeline]
         entries = [store] if isinstance(store, (str, dict)) or not isinstance(store, Sequence) else store
         self._shares = self._mix([entry if isinstance(entry, dict) else dict(path=entry) for entry in entries],
-                                 dict(frame_range=frame_range, same_frame=same_frame))
+                                 dict(frame_range=frame_range, same_frame=same_frame, negative_share=negative_share))
         self._ends = np.cumsum([share.slots for share in self._shares]).tolist()
         tracks = {share.store.real_path: share.store.num_tracks for share in self._shares}
-        if negative_share > 0 and sum(tracks.values()) < 2:
+        if any(share.negative_share > 0 for share in self._shares) and sum(tracks.values()) < 2:
             raise ValueError(f'negative pairs need two tracks, {list(tracks)} has only one: set negative_share=0')
 
     def _mix(self, entries: list, defaults: dict) -> list:
@@ -87,21 +93,29 @@ class LMDBPairDataset(Dataset):
             raise ValueError('store names no store')
         stores = []
         for entry in entries:
-            unknown = entry.keys() - {'path', 'repeats', 'weight', 'frame_range', 'same_frame'}
-            if unknown or 'path' not in entry:
-                raise ValueError(f'a store is a path or a dict of path, repeats, weight, frame_range, same_frame; got {entry}')
-            if ('weight' in entry) != ('weight' in entries[0]) or 'weight' in entry and 'repeats' in entry:
-                raise ValueError(f'give every store a weight, or none; and not repeats with it: {entries}')
-            if entry.get('weight', 1) <= 0 or entry.get('repeats', 1) <= 0:
-                raise ValueError(f'weight and repeats of a store must be positive, got {entry}')
-            if entry.get('frame_range', defaults['frame_range']) < 0:
-                raise ValueError(f'frame_range must not be negative, got {entry.get("frame_range", defaults["frame_range"])}')
+            if 'path' not in entry or entry.keys() - set(_STORE_KEYS):
+                raise ValueError(f'a store is a path or a dict of {", ".join(_STORE_KEYS)}; got {entry}')
+            amounts = entry.keys() & {'repeats', 'pairs', 'weight'}
+            if ('weight' in entry) != ('weight' in entries[0]) or len(amounts) > 1:
+                raise ValueError(f'give every store a weight, or none; and only one of repeats, pairs, weight: {entries}')
+            if any(entry[name] <= 0 for name in amounts) or entry.get('pairs', 1) % 1:
+                raise ValueError(f'weight, repeats and pairs of a store must be positive, pairs a whole number, got {entry}')
+            settings = {**defaults, **entry}
+            if settings['frame_range'] < 0:
+                raise ValueError(f'frame_range must not be negative, got {settings["frame_range"]}')
+            if not 0 <= settings['negative_share'] <= 1:
+                raise ValueError(f'negative_share must be in [0, 1], got {settings["negative_share"]}')
             stores.append(CropStore(entry['path']))
         empty = [store.path for store in stores if not len(store)]  # a shard may have nothing usable
-        if len(empty) == len(stores) or empty and 'weight' in entries[0]:
+        if len(empty) == len(stores) or any(not len(store) and entry.keys() & {'weight', 'pairs'}
+                                            for store, entry in zip(stores, entries)):
             raise StoreError(f'no crops in {", ".join(empty)}')
+        if all('pairs' in entry for entry in entries) and sum(entry['pairs'] for entry in entries) != self.pairs_per_epoch:
+            raise ValueError(f'the pairs of the stores add up to {sum(entry["pairs"] for entry in entries)}, pairs_per_epoch is '
+                             f'{self.pairs_per_epoch}: make them equal, or give weights')
         stores, entries = zip(*((store, entry) for store, entry in zip(stores, entries) if len(store)))
-        slots = [max(round(store.num_videos * entry.get('repeats', 1)), 1) for store, entry in zip(stores, entries)]
+        slots = [entry.get('pairs') or max(round(store.num_videos * entry.get('repeats', 1)), 1)
+                 for store, entry in zip(stores, entries)]
         if 'weight' in entries[0]:
             ends = np.rint(np.cumsum([entry['weight'] for entry in entries]) / sum(entry['weight'] for entry in entries)
                            * self.pairs_per_epoch).astype(int)
@@ -109,7 +123,7 @@ class LMDBPairDataset(Dataset):
             if not all(slots):
                 raise ValueError(f'a weight is so small that its store has no pair in {self.pairs_per_epoch}: {entries}')
         starts = (np.cumsum(slots) - slots).tolist()
-        return [_Share(store, entry.get('frame_range', defaults['frame_range']), entry.get('same_frame', defaults['same_frame']),
+        return [_Share(store, *({**defaults, **entry}[name] for name in ('frame_range', 'same_frame', 'negative_share')),
                        store.num_videos, start, count) for store, entry, start, count in zip(stores, entries, starts, slots)]
 
     @property
@@ -142,7 +156,7 @@ class LMDBPairDataset(Dataset):
         cycle, video = divmod(slot - share.start, share.num_videos)
         video = permute(video, share.num_videos, hash_of(seed, turn, number, cycle))
         track, template = self._any_crop(share.store, video, draws[0], draws[1])
-        is_positive = draws[2] >= self.negative_share
+        is_positive = draws[2] >= share.negative_share
         if is_positive:
             search = (number, self._near_crop(share, track, template, draws[3]))
         else:

@@ -3,8 +3,10 @@
 import multiprocessing
 import pickle
 import shutil
+import zlib
 from collections import Counter
 
+import layouts
 import lmdb
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ import torch
 from mmengine.runner import Runner
 
 from siamrpnpp_plugin.datasets import CropStore, LMDBPairDataset, StoreError
+from siamrpnpp_plugin.datasets.cropping import PackSettings
 from siamrpnpp_plugin.datasets.packing import pack
-from siamrpnpp_plugin.datasets.sources import VIDSource
+from siamrpnpp_plugin.datasets.sources import CocoSource, CsvSource, VIDSource
 from siamrpnpp_plugin.datasets.synthetic import write_synthetic_vid
 from siamrpnpp_plugin.engine import PairSampler
 from siamrpnpp_plugin.ops.random import hash_of
@@ -282,3 +285,87 @@ def test_a_shard_without_crops_is_passed_over(store, vid_root, tmp_path):
     assert {pair.search[0] for pair in map(pairs.choose, range(200))} == {0, 1, 2}  # those with crops
     with pytest.raises(StoreError, match='no crops'):
         dataset([part for part in parts if not len(CropStore(part))])
+
+
+# Mixtures
+
+
+def write_store(folder, videos: int) -> str:
+    """A store of small crops: video v has v % 3 + 1 tracks of 4 + v frames, every third frame missing."""
+    layouts.write_image(folder / 'a.jpg')
+    rows = [f'v{video},{frame},a.jpg,{track},40,30,40,30' for video in range(videos) for track in range(video % 3 + 1)
+            for frame in range(4 + video) if frame % 3 != 2]
+    layouts.write_text(folder / 'annotations.csv', 'video,frame,image,track,x,y,width,height\n' + '\n'.join(rows) + '\n')
+    pack(CsvSource(folder), folder / 'store', PackSettings(crop_size=63, template_size=15), workers=0)
+    return str(folder / 'store')
+
+
+@pytest.fixture(scope='module')
+def simple(tmp_path_factory):
+    return [write_store(tmp_path_factory.mktemp('simple'), videos) for videos in (5, 9)]
+
+
+@pytest.mark.parametrize(('entries', 'changes', 'digest'), [
+    (lambda a, b: a, dict(), 1997331504), (lambda a, b: b, dict(frame_range=2, same_frame=False, negative_share=0.5), 272356634),
+    (lambda a, b: [a, dict(path=b, repeats=3, frame_range=1)], dict(), 3337819303),
+    (lambda a, b: [dict(path=a, weight=3), dict(path=b, weight=1)], dict(negative_share=0.4), 3508763512)],
+    ids=['one store', 'other settings', 'repeats', 'weights'])
+def test_draws_are_those_of_the_first_release(simple, entries, changes, digest):
+    """Digests of the program before stores had `pairs` and `negative_share`: a resumed run goes on with the same samples."""
+    pairs = dataset(entries(*simple), **changes)
+    chosen = [(*pair.template, *pair.search, pair.is_positive) for pair in map(pairs.choose, range(2000))]
+    assert zlib.crc32(repr(chosen).encode()) == digest
+
+
+def test_pairs_of_all_stores_are_counts_of_an_epoch(simple):
+    mixed = dataset([dict(path=simple[0], pairs=40), dict(path=simple[1], pairs=24)])
+    for epoch in range(3):
+        assert Counter(mixed.choose(k).template[0] for k in range(64 * epoch, 64 * (epoch + 1))) == {0: 40, 1: 24}
+
+
+def test_pairs_of_one_store_beside_all_videos_of_the_others_are_pysots_mixture(simple):
+    """PySOT repeats VID up to NUM_USE and takes every video of the other sets once; then anew."""
+    mixed = dataset([dict(path=simple[0], pairs=20), simple[1]])
+    videos = np.repeat(np.arange(9), np.bincount(video_numbers(CropStore(simple[1]))))
+    for turn in range(3):
+        chosen = [mixed.choose(k).template for k in range(29 * turn, 29 * (turn + 1))]
+        assert Counter(number for number, _ in chosen) == {0: 20, 1: 9}
+        assert sorted(videos[crop] for number, crop in chosen if number == 1) == list(range(9))
+        own = np.repeat(np.arange(5), np.bincount(video_numbers(CropStore(simple[0]))))
+        assert set(Counter(own[crop] for number, crop in chosen if number == 0).values()) == {4}  # 20 pairs of 5 videos
+
+
+def video_numbers(crops: CropStore) -> list:
+    """The video of each crop."""
+    return [video for video in range(crops.num_videos) for track in crops.tracks(video) for _ in crops.crops(track)]
+
+
+def test_each_store_has_its_share_of_negatives_and_its_range(simple):
+    mixed = dataset([dict(path=simple[0], weight=1, negative_share=0), dict(path=simple[1], weight=1, negative_share=0.5,
+                                                                              frame_range=1)], pairs_per_epoch=2000)
+    chosen = [mixed.choose(k) for k in range(2000)]
+    negative = Counter(pair.template[0] for pair in chosen if not pair.is_positive)
+    assert set(negative) == {1}
+    assert 430 < negative[1] < 570  # of 1000; 4 standard deviations
+    frames = CropStore(simple[1]).array('frame').astype(int)
+    assert max(abs(frames[pair.template[1]] - frames[pair.search[1]])
+               for pair in chosen if pair.is_positive and pair.template[0] == 1) == 1
+
+
+def test_stills_pair_an_image_with_itself_in_two_different_cuts(tmp_path):
+    layouts.write_coco(tmp_path)
+    pack(CocoSource(tmp_path), tmp_path / 'coco.lmdb', workers=0)
+    pairs = dataset(str(tmp_path / 'coco.lmdb'), frame_range=0, negative_share=0)
+    assert all(pair.template == pair.search for pair in map(pairs.choose, range(50)))
+    sample = pairs[0]
+    inner = sample['search'][:, 64:191, 64:191].float()
+    assert (inner - sample['template'].float()).abs().mean() > 3  # shifted, scaled, coloured
+    assert not torch.equal(pairs[0]['search'], pairs[4]['search'])
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    (dict(pairs=0), 'positive'), (dict(pairs=1.5), 'whole number'), (dict(pairs=3, repeats=1), 'only one of'),
+    (dict(negative_share=-0.1), r'negative_share must be in \[0, 1\]'), (dict(pairs=7), 'add up to 7, pairs_per_epoch is 64')])
+def test_wrong_amounts_of_a_store_are_named(simple, changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataset([dict(path=simple[0], **changes)])
