@@ -6,4 +6,5 @@ custom_hooks = [
     dict(type='SafetyHook'),
     dict(type='MonitorHook', interval=200, picture_interval=1000),
     dict(type='BackboneScheduleHook', unfreeze_epoch=10),
+    dict(type='DrawCountHook'),
 ]
