@@ -32,6 +32,7 @@ class FrameReader:
         self._clip: Optional[str] = None
         self._capture: Optional[cv2.VideoCapture] = None
         self._position = -math.inf  # time of the frame that was grabbed last, in milliseconds
+        self._end = math.inf  # a time at which the clip has no frame any more
 
     def read(self, image: Union[str, ClipFrame]) -> tuple[Optional[np.ndarray], str]:
         """((H, W, 3) uint8 BGR, '') or (None, reason)."""
@@ -46,6 +47,10 @@ class FrameReader:
     def _read_clip(self, image: ClipFrame) -> tuple[Optional[np.ndarray], str]:
         if not os.path.isfile(image.clip):
             return None, 'missing clip'
+        if image.clip != self._clip:
+            self._end = math.inf
+        elif image.milliseconds >= self._end:
+            return None, 'clip too short'
         if image.clip != self._clip or image.milliseconds < self._position:
             self._open(image.clip)
         if not self._capture.isOpened():
@@ -56,9 +61,11 @@ class FrameReader:
                 self._open(image.clip)
         while self._position < image.milliseconds - 1:  # times of frames are rounded
             if not self._grab():
-                was_empty = self._position == -math.inf
-                self.close()  # a later time is missing too, and says so for itself
-                return None, 'corrupt clip' if was_empty else 'clip too short'
+                if self._position == -math.inf:
+                    self.close()
+                    return None, 'corrupt clip'
+                self._position, self._end = math.inf, image.milliseconds  # an earlier time starts anew
+                return None, 'clip too short'
         found, frame = self._capture.retrieve()
         return (frame, '') if found else (None, 'corrupt clip')
 
