@@ -21,7 +21,7 @@ class RowIndex:
 
     Raises:
         FileNotFoundError: If there is no file.
-        ValueError: If it has no rows, or is packed with gzip.
+        ValueError: If it has no rows, is packed with gzip, or names of videos are not in UTF-8.
     """
 
     def __init__(self, path: Path, first_column: str, header: Optional[bool] = None) -> None:
@@ -60,6 +60,8 @@ class RowIndex:
         self._starts, self._lengths = starts[order], lengths[order]
         self._first = np.searchsorted(videos[order], np.arange(len(names) + 1))
         self._number = {name: number for number, name in enumerate(names)}
+        if len(self._number) < len(names):
+            raise ValueError(f'{path} is not in UTF-8: names of different videos cannot be told apart')
         self.names = sorted(names)
 
     def size(self, name: str) -> int:
