@@ -1,11 +1,12 @@
-"""Hooks that the trainings of the tests load by config."""
+"""Hooks and a data set that the trainings of the tests load by config."""
 
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
-from siamrpnpp_plugin.registry import HOOKS
+from siamrpnpp_plugin.datasets import LMDBPairDataset
+from siamrpnpp_plugin.registry import DATASETS, HOOKS
 
 
 @HOOKS.register_module()
@@ -33,3 +34,19 @@ class PoisonGradient(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         if runner.iter == self.iteration:
             runner.model.neck.convs[0].conv.weight.register_hook(lambda gradient: gradient * float('nan'))
+
+
+@DATASETS.register_module()
+class PlainPairs(torch.utils.data.Dataset):
+    """Numbered pairs, and nothing told about where they are from."""
+
+    seed = 0
+
+    def __init__(self, **settings) -> None:
+        self._pairs = LMDBPairDataset(**settings)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, k: int) -> dict:
+        return self._pairs[k]

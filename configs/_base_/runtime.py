@@ -9,5 +9,9 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     sampler_seed=None,  # PairTrainLoop does it
     checkpoint=dict(type='ResumableCheckpointHook', interval=1, iter_interval=1000, max_keep=3))
-custom_hooks = [dict(type='SafetyHook'), dict(type='MonitorHook', interval=200, picture_interval=1000)]
+custom_hooks = [
+    dict(type='SafetyHook'),
+    dict(type='MonitorHook', interval=200, picture_interval=1000),
+    dict(type='DrawCountHook'),
+]
 visualizer = dict(type='TrackingVisualizer', vis_backends=[dict(type='LocalVisBackend')])  # or Tensorboard-, WandbVisBackend

@@ -11,7 +11,7 @@ import torch
 from conftest import ROOT, load_tool
 from mmengine.config import Config
 from mmengine.runner import Runner
-from training import train, write_config
+from training import DUMP_IMPORT, train, write_config
 
 from siamrpnpp_plugin.datasets import CropStore
 from siamrpnpp_plugin.datasets.packing import pack
@@ -41,8 +41,7 @@ def data(vid_root, tmp_path_factory) -> Path:
             root = vid_root
         else:
             write(root)
-        pack_settings = SOURCES[source](root)
-        pack(pack_settings, str(folder / 'data' / f'{name}.lmdb'), workers=0)
+        pack(SOURCES[source](root), str(folder / 'data' / f'{name}.lmdb'), workers=0)
     return folder
 
 
@@ -53,7 +52,7 @@ def store_entries(config: Config) -> list:
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_a_config_trains_for_real_steps_on_stores_of_its_own_readers(data, tmp_path, monkeypatch, name):
-    """All of the config but its size: a narrow ResNet-18, 24 pairs, two epochs of three steps, the pairs of VID a thousandth."""
+    """All of the config but its size: a narrow ResNet-18, 24 pairs, two epochs of 3 steps, a ten-thousandth of VID's pairs."""
     monkeypatch.chdir(data)
     config = Config.fromfile(ROOT / 'configs' / f'{name}.py')
     config.merge_from_dict(dict(
@@ -77,7 +76,8 @@ def test_a_config_trains_for_real_steps_on_stores_of_its_own_readers(data, tmp_p
     after = runner.model.state_dict()
     assert all(torch.isfinite(value).all() for value in after.values())
     assert any(not torch.equal(before[key], after[key]) for key in before if key.startswith('head'))
-    scalars = [json.loads(line) for path in (tmp_path / 'work').glob('*/vis_data/scalars.json') for line in path.read_text().splitlines()]
+    file, = (tmp_path / 'work').glob('*/vis_data/scalars.json')
+    scalars = [json.loads(line) for line in file.read_text().splitlines()]
     drawn = [row for row in scalars if any(key.startswith('drawn/') for key in row)]
     assert len(drawn) == 2
     for row in drawn:
@@ -102,6 +102,7 @@ def drawn_lines(output: str) -> list:
     return re.findall(r'epoch \d+ drew .*', output)
 
 
+@pytest.mark.slow
 def test_counts_are_those_of_the_samples_on_any_number_of_ranks_and_after_a_resume(store, data, tmp_path):
     other = str(data / 'data/lasot_train.lmdb')
     hook = "custom_hooks += [dict(type='DrawCountHook')]\ndefault_hooks['checkpoint']['iter_interval'] = 1\n"
@@ -115,10 +116,19 @@ def test_counts_are_those_of_the_samples_on_any_number_of_ranks_and_after_a_resu
     assert len(whole) == 2
     assert all(re.search(r'drew vid 12 \(\d+\.\d% positive\), lasot_train 4 \(0\.0% positive\)', line) for line in whole)
     work_dir = tmp_path / 'one/work_dirs/small'
-    assert drawn_lines(train(tmp_path / 'one/small.py', '--work-dir', work_dir, '--resume', work_dir / 'epoch_1_iter_6.pth')) == whole[1:]
+    resumed = train(tmp_path / 'one/small.py', '--work-dir', work_dir, '--resume', work_dir / 'epoch_1_iter_2.pth')
+    assert drawn_lines(resumed) == whole[1:]
     assert drawn_lines(train(config('two', "train_dataloader['batch_size'] = 2\n"), ranks=2)) == whole
 
 
 def test_stores_of_one_name_are_told_apart_by_their_paths():
     assert store_names(['a/vid.lmdb', 'b/coco.lmdb']) == ['vid', 'coco']
     assert store_names(['a/vid.lmdb', 'b/vid.lmdb']) == ['a/vid.lmdb', 'b/vid.lmdb']
+
+
+def test_another_data_set_trains_without_counts_and_says_so(store, tmp_path):
+    text = "custom_hooks += [dict(type='DrawCountHook')]\ntrain_dataloader['dataset']['type'] = 'PlainPairs'\n"
+    output = train(write_config(tmp_path, store, DUMP_IMPORT + text))
+    assert output.count('DrawCountHook counts the draws of LMDBPairDataset, not those of PlainPairs') == 1
+    assert drawn_lines(output) == []
+    assert (tmp_path / 'work_dirs/small/epoch_2.pth').is_file()
