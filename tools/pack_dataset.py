@@ -51,11 +51,14 @@ def parse_args(argv=None) -> argparse.Namespace:
         command.add_argument('out', type=Path, help='folder of the store')
         for argument, settings in source.arguments.items():
             default = inspect.signature(source).parameters[argument].default
-            command.add_argument(flag(argument), default=default, **dict(dict(help=f'default: {default}'), **settings))
+            told = [settings.get('help'), None if default is None else f'default: {default}']
+            command.add_argument(flag(argument), default=default, **dict(settings, help='; '.join(filter(None, told))))
         command.add_argument('--workers', type=int, default=os.cpu_count(), help='processes (0: this one only)')
-        for name in ('crop_size', 'template_size', 'context', 'quality', 'every'):
+        for name in ('crop_size', 'template_size', 'context', 'quality'):
             default = getattr(PackSettings, name)
             command.add_argument(flag(name), type=type(default), default=default, help=f'default: {default}')
+        command.add_argument('--every', type=int, default=PackSettings.every, metavar='N',
+                             help='pack only frames whose number is a multiple of N; default: 1')
         command.add_argument('--min-track-length', type=int, default=source.min_track_length,
                              help=f'frames; default: {source.min_track_length}')
         for field in fields(Filters):

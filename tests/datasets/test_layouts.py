@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -290,6 +291,25 @@ def test_an_index_of_rows_finds_runs_of_a_video_wherever_they_are(tmp_path):
         expected = [row.rpartition(',')[2] for row in rows if row.startswith(start)]
         assert [words[-1] for _, words in index.rows(name)] == expected
         assert index.size(name) >= sum(len(row) for row in rows if row.startswith(start))
+
+
+def test_an_index_of_rows_does_not_keep_the_rows(tmp_path):
+    path = tmp_path / 'rows.csv'
+    with open(path, 'w') as file:
+        for video in range(3000):
+            file.writelines(f'video{video:06d},{time}000,0,potted plant,0,present,0.251,0.75,0.333,0.844\n' for time in range(15))
+    tracemalloc.start()
+    index = RowIndex(path, 'video')
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(index.names) == 3000
+    assert peak < path.stat().st_size / 2
+
+
+def test_names_of_videos_that_are_not_utf8_are_refused(tmp_path):
+    (tmp_path / 'rows.csv').write_bytes(b'caf\xe9,1\ncaf\xe8,2\n')
+    with pytest.raises(ValueError, match='rows.csv is not in UTF-8'):
+        RowIndex(tmp_path / 'rows.csv', 'video')
 
 
 # ---- COCO and DET

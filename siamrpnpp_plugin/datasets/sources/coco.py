@@ -24,7 +24,7 @@ class CocoSource(Source):
     """
 
     name = 'coco'
-    arguments = dict(split=dict(help='name of the folder of images; default: train2017'),
+    arguments = dict(split=dict(help='name of the folder of images'),
                      annotations=dict(metavar='JSON', help='relative to ROOT; default: annotations/instances_SPLIT.json'),
                      images=dict(metavar='FOLDER', help='relative to ROOT; default: SPLIT'))
     min_track_length, filters = 1, STILLS
@@ -84,7 +84,7 @@ class CocoVideoSource(Source):
     """
 
     name = 'coco_vid'
-    arguments = dict(annotations=dict(metavar='JSON', help='relative to ROOT; default: annotations.json'))
+    arguments = dict(annotations=dict(metavar='JSON', help='relative to ROOT'))
 
     def __init__(self, root: str, annotations: str = 'annotations.json') -> None:
         super().__init__(root)

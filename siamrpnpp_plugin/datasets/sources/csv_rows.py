@@ -25,7 +25,7 @@ class CsvSource(Source):
     """
 
     name = 'csv'
-    arguments = dict(annotations=dict(metavar='CSV', help='relative to ROOT; default: annotations.csv'))
+    arguments = dict(annotations=dict(metavar='CSV', help='relative to ROOT'))
 
     def __init__(self, root: str, annotations: str = 'annotations.csv') -> None:
         super().__init__(root)
