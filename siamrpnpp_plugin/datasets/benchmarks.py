@@ -34,10 +34,11 @@ from .benchmark_files import (
 )
 from .benchmark_tables import LASOT_CUT, LASOT_TEST, NFS, OTB13, OTB50, OTB100, OTB_FRAMES, UAV20L, UAV123, UAV_ATTRIBUTES
 from .sequences import Sequence, track_sequences
-from .sources import SOURCES
+from .sources import FolderSource, VIDSource
 from .text_files import read_flags, read_names
 
 RESULT_ALIASES = {'Human4-2': ('Human4',)}  # other names of sequences in files of results: the got10k toolkit's
+SOURCES_OF_BENCHMARKS = {'vid': VIDSource, 'folders': FolderSource}  # read as for training: a sequence per track
 VOT_TAGS = ('camera_motion', 'illum_change', 'motion_change', 'size_change', 'occlusion')
 
 
@@ -60,7 +61,7 @@ def read_sequences(benchmark: str, root: Union[str, Path], **options: Any) -> li
     for name in options:
         if name not in known:
             raise ValueError(f'{benchmark} has no option {name!r}; it has {", ".join(known)}')
-    if benchmark not in SOURCES and not Path(root).is_dir():
+    if benchmark not in SOURCES_OF_BENCHMARKS and not Path(root).is_dir():
         raise FileNotFoundError(f'{root}, the folder of {benchmark}, is missing')
     sequences = BENCHMARKS[benchmark](Path(root), **options)
     if not sequences:
@@ -308,13 +309,13 @@ def polygon_boxes(polygons: np.ndarray) -> np.ndarray:
 def _read_vid(benchmark: str, root: Path, split: str = 'train', names: Optional[list] = None,
               allow_missing: bool = False) -> list[Sequence]:
     """ILSVRC2015 VID, see `VIDSource`; names are videos."""
-    return _read_source(SOURCES[benchmark](str(root), split), benchmark, root, names, allow_missing)
+    return _read_source(VIDSource(str(root), split), benchmark, root, names, allow_missing)
 
 
 def _read_folders(benchmark: str, root: Path, first_pixel: float = 0, names: Optional[list] = None,
                   allow_missing: bool = False) -> list[Sequence]:
     """A user's own videos, see `FolderSource`; names are videos."""
-    return _read_source(SOURCES[benchmark](str(root), first_pixel), benchmark, root, names, allow_missing)
+    return _read_source(FolderSource(str(root), first_pixel), benchmark, root, names, allow_missing)
 
 
 def _read_source(source: Any, benchmark: str, root: Path, names: Optional[list], allow_missing: bool) -> list[Sequence]:

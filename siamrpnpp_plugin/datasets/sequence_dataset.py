@@ -7,9 +7,8 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from ..registry import DATASETS
-from .benchmarks import read_sequences
+from .benchmarks import SOURCES_OF_BENCHMARKS, read_sequences
 from .sequences import Sequence
-from .sources import SOURCES
 
 
 @DATASETS.register_module()
@@ -37,9 +36,9 @@ class SequenceDataset(Dataset):
             if benchmark is None or root is None:
                 raise ValueError('SequenceDataset needs benchmark and root, or sequences')
             options = dict(options or {})
-            if benchmark in SOURCES and num_sequences is not None:  # reading all annotations of VID takes minutes
+            if benchmark in SOURCES_OF_BENCHMARKS and num_sequences is not None:  # reading all annotations of VID takes minutes
                 of_source = {key: value for key, value in options.items() if key not in ('names', 'allow_missing')}
-                videos = options.get('names') or SOURCES[benchmark](root, **of_source).videos()
+                videos = options.get('names') or SOURCES_OF_BENCHMARKS[benchmark](root, **of_source).videos()
                 options['names'] = [videos[place] for place in _even(len(videos), num_sequences)]
             sequences = read_sequences(benchmark, root, **options)
         if num_sequences is not None:

@@ -1,5 +1,6 @@
 """A benchmark as a data set of a loader: an even choice, cut short, whole videos as items."""
 
+import layouts
 import numpy as np
 import pytest
 from mmengine.runner import Runner
@@ -32,6 +33,12 @@ def test_only_the_chosen_videos_of_vid_are_read(vid_root, monkeypatch):
     found = SequenceDataset('vid', str(vid_root), dict(split='train'), num_sequences=2)
     assert len(found) == 2
     assert len(read) == 2
+
+
+def test_a_choice_of_a_benchmark_is_of_its_test_split_though_a_source_for_training_has_its_name(tmp_path):
+    layouts.write_lasot(tmp_path)
+    found = SequenceDataset('lasot', str(tmp_path), dict(allow_missing=True), num_sequences=1)
+    assert [item.name for item in found] == ['airplane-1']
 
 
 def test_a_loader_hands_on_whole_sequences(vid_root):
