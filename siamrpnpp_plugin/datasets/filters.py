@@ -13,7 +13,7 @@ class Filters:
         min_size: Least length of the shorter side, pixels.
         max_aspect: Most that the longer side may be of the shorter; 0: any. An anchor of SiamRPN++ covers aspects up to about 5.
         min_area_share: Least share of the image's area, 0 ... 1.
-        max_area_share: Largest share of the image's area, above 0; boxes that lie partly outside may have more than 1.
+        max_area_share: Largest share of the image's area; 0: any. Boxes that lie partly outside may have more than 1.
         skip_occluded: Whether to leave out boxes that are flagged as partly hidden.
         skip_generated: Whether to leave out boxes that were interpolated.
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import ROOT, load_tool
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from training import DUMP_IMPORT, train, write_config
 
@@ -17,6 +18,7 @@ from siamrpnpp_plugin.datasets import CropStore
 from siamrpnpp_plugin.datasets.packing import pack
 from siamrpnpp_plugin.datasets.sources import SOURCES
 from siamrpnpp_plugin.engine.draw_count_hook import store_names
+from siamrpnpp_plugin.registry import DATASETS
 
 STORES = {  # store of the configs -> (source, what writes its layout)
     'vid_train': ('vid', None),
@@ -84,6 +86,16 @@ def test_a_config_trains_for_real_steps_on_stores_of_its_own_readers(data, tmp_p
         counts = {key[6:]: value for key, value in row.items() if key.startswith('drawn/')}
         assert sum(counts.values()) == 24
         assert set(counts) == {Path(entry['path']).stem for entry in entries}
+
+
+@pytest.mark.parametrize('name', ['siamrpnpp_r50_got10k', 'siamrpnpp_r50_lasot_got10k_coco_trackingnet'])
+def test_configs_with_got10k_are_validated_on_its_val_split(tmp_path, monkeypatch, name):
+    layouts.write_got10k(tmp_path / 'data/GOT-10k', 'val')
+    layouts.write_text(tmp_path / 'data/GOT-10k/val/list.txt', 'GOT-10k_Val_000001\nGOT-10k_Val_000002\n')
+    monkeypatch.chdir(tmp_path)
+    config = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    init_default_scope(config.default_scope)
+    assert [item.name for item in DATASETS.build(config.val_dataloader.dataset)] == ['GOT-10k_Val_000001', 'GOT-10k_Val_000002']
 
 
 def test_inspect_dataset_shows_the_store_of_every_reader(data, tmp_path, capsys):
