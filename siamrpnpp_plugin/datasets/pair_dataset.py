@@ -114,7 +114,7 @@ class LMDBPairDataset(Dataset):
             raise ValueError(f'the pairs of the stores add up to {sum(entry["pairs"] for entry in entries)}, pairs_per_epoch is '
                              f'{self.pairs_per_epoch}: make them equal, or give weights')
         stores, entries = zip(*((store, entry) for store, entry in zip(stores, entries) if len(store)))
-        slots = [entry.get('pairs') or max(round(store.num_videos * entry.get('repeats', 1)), 1)
+        slots = [int(entry.get('pairs', 0)) or max(round(store.num_videos * entry.get('repeats', 1)), 1)
                  for store, entry in zip(stores, entries)]
         if 'weight' in entries[0]:
             ends = np.rint(np.cumsum([entry['weight'] for entry in entries]) / sum(entry['weight'] for entry in entries)

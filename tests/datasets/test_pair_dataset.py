@@ -318,7 +318,7 @@ def test_draws_are_those_of_the_first_release(simple, entries, changes, digest):
 
 
 def test_pairs_of_all_stores_are_counts_of_an_epoch(simple):
-    mixed = dataset([dict(path=simple[0], pairs=40), dict(path=simple[1], pairs=24)])
+    mixed = dataset([dict(path=simple[0], pairs=4e1), dict(path=simple[1], pairs=24)])
     for epoch in range(3):
         assert Counter(mixed.choose(k).template[0] for k in range(64 * epoch, 64 * (epoch + 1))) == {0: 40, 1: 24}
 
