@@ -71,7 +71,8 @@ def pack(source: Any, path: str, settings: Optional[PackSettings] = None, worker
         settings: How to crop; None: `default_settings(source)`.
         workers: Processes that decode and encode; 0 does it in this one.
         shard: (i, n): the i-th of n parts of the videos, i from 0. `merge` makes one store of them.
-        strict: Whether the first thing that would be skipped is an error.
+        strict: Whether the first fault of the data that would be skipped is an error; what the annotation calls absent or hidden,
+            and what a filter refuses, is none.
         overwrite: Whether to start anew if there is a store, finished or not.
         progress: Called with videos done, videos in all, crops and bytes so far.
 
@@ -80,7 +81,7 @@ def pack(source: Any, path: str, settings: Optional[PackSettings] = None, worker
 
     Raises:
         PackError: If another process writes the store, it was begun with other settings, nothing can be packed, the disk is full,
-            a worker died, or in strict mode something would be skipped.
+            a worker died, or in strict mode a fault would be skipped.
     """
     settings = settings or default_settings(source)
     index, count = shard

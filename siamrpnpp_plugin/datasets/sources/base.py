@@ -14,7 +14,6 @@ from ..filters import Filters
 
 IMAGE_SUFFIXES = ('.jpeg', '.jpg', '.png', '.bmp')
 
-
 # Left out because the annotation says so, or as asked: no faults of the data, so `--strict` lets them pass.
 EXPECTED_REASONS = {'no box', 'absent', 'uncertain', 'full occlusion', 'out of view', 'not visible', 'crowd',
                     'image without objects'}
