@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from conftest import load_tool
+import torch
+from conftest import load_tool, small_model_config
+from mmengine import Config
 
 benchmark = load_tool('analysis/benchmark.py')
 timing, loader = benchmark.timing, benchmark.importlib.import_module('speed.loader')
@@ -41,8 +43,35 @@ def test_pack_prints_ratios_to_the_seeds_way(vid_root, tmp_path):
     assert rows[1]['ratio'] > 0
 
 
+def test_pysots_way_of_tracking_gives_the_boxes_of_the_tracker_with_its_rounding():
+    from siamrpnpp_plugin.apis import SOTracker, init_model
+    predecessors = benchmark.importlib.import_module('speed.predecessors')
+    model = init_model(Config(dict(model=small_model_config(), default_scope='siamrpnpp_plugin')))
+    with torch.no_grad():  # random outputs are brought to a spread where boxes stay finite
+        maps = model(torch.rand(1, 3, 127, 127) * 255, torch.rand(1, 3, 255, 255) * 255)
+        for head in model.head.rpn_heads:
+            for layer, output, spread in ((head.cls_head, maps[0], 2), (head.box_head, maps[1], 0.2)):
+                layer.weight *= spread / output.std()
+                layer.bias *= spread / output.std()
+    ours = SOTracker(model, dict(type='siamrpnpp_plugin.SiamRPNTracker', align='pixel'))
+    theirs = predecessors.PySOTTracker(model, ours.tracker)
+    frames = np.random.default_rng(0).integers(0, 256, (4, 240, 320, 3), np.uint8)
+    for tracker in (ours, theirs):
+        tracker.init(frames[0], (140, 90, 50, 40))
+    boxes = np.array([(ours.update(frame), theirs.track(frame)) for frame in frames[1:]])
+    assert np.abs(boxes[:, 0] - boxes[:, 1]).max() < 0.02
+    assert np.ptp(boxes[:, 0, :2]) > 1
+
+
+@pytest.mark.slow
+def test_tracking_is_measured_in_torch_and_onnx_runtime(tmp_path):
+    rows = rows_of(['track', '--networks', 'alexnet', '--track-threads', '1', '--rounds', '1'], tmp_path)
+    assert [row['role'] for row in rows] == ['baseline', *['ours'] * 5, 'floor']
+    assert all(row['memory_mb'] > 100 for row in rows[:-1])
+
+
 def test_all_says_what_it_leaves_out_and_why(monkeypatch, tmp_path, capsys):
-    for name in ('loader', 'pack'):
+    for name in ('loader', 'pack', 'track'):
         monkeypatch.setattr(benchmark.importlib.import_module(f'speed.{name}'), 'missing', lambda args: 'a day off')
     assert rows_of(['all'], tmp_path) == []
     printed = capsys.readouterr().out

@@ -296,10 +296,10 @@ class PySOTTracker:
 
     Args:
         model: In evaluation mode.
-        policy: Of the network's config: `penalty_k`, `window_influence`, `smoothing`, `search_size`.
+        policy: A `SiamRPNTracker`, for its numbers.
     """
 
-    def __init__(self, model: torch.nn.Module, policy: dict) -> None:
+    def __init__(self, model: torch.nn.Module, policy: object) -> None:
         self.model, self.policy = model, policy
         anchors = model.head.anchor_generator.grid((1, 1)).numpy()[:, 0, 0]
         self.shapes = anchors[:, 2:]
@@ -318,7 +318,7 @@ class PySOTTracker:
         return torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32))
 
     def track(self, frame: np.ndarray) -> np.ndarray:
-        policy, scale, instance = self.policy, 127 / self.side(), self.policy['search_size']
+        policy, scale, instance = self.policy, 127 / self.side(), self.policy.search_size
         cls_score, bbox_pred = self.model.match(self.template, self.crop(frame, instance, round(self.side() * instance / 127)))
         grid = (np.arange(cls_score.shape[-1]) - cls_score.shape[-1] // 2) * 8
         delta = bbox_pred.detach().permute(1, 2, 3, 0).reshape(4, len(self.shapes), -1).numpy()
@@ -335,10 +335,10 @@ class PySOTTracker:
             return np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2))
 
         penalty = np.exp(-(change(self.size[0] / self.size[1] / (width / height))
-                           * change(area(width, height) / area(*(self.size * scale))) - 1) * policy['penalty_k'])
+                           * change(area(width, height) / area(*(self.size * scale))) - 1) * policy.penalty_k)
         window = np.tile(np.outer(np.hanning(len(grid)), np.hanning(len(grid))).ravel(), len(self.shapes))
-        best = np.argmax(penalty * score * (1 - policy['window_influence']) + window * policy['window_influence'])
-        share = penalty[best] * score[best] * policy['smoothing']
+        best = np.argmax(penalty * score * (1 - policy.window_influence) + window * policy.window_influence)
+        share = penalty[best] * score[best] * policy.smoothing
         limits = np.array(frame.shape[1::-1])
         self.center = np.clip(self.center + np.array([x[best], y[best]]) / scale, 0, limits)
         self.size = np.clip(self.size * (1 - share) + np.array([width[best], height[best]]) / scale * share, 10, limits)

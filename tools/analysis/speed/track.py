@@ -16,7 +16,7 @@ import cv2
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from siamrpnpp_plugin.apis import SOTracker, init_model
+from siamrpnpp_plugin.apis import SOTracker, build_tracker, init_model
 from siamrpnpp_plugin.export import export_onnx, quantize_onnx
 
 from .predecessors import PySOTTracker, pysot_tracker
@@ -89,7 +89,7 @@ def make_pysot(root: Path, experiment: str, *args: object) -> Callable:
 
 def make_pysots_way(config: str, *args: object) -> Callable:
     model = random_model(config)
-    tracker = PySOTTracker(model, model.cfg.tracker)
+    tracker = PySOTTracker(model, build_tracker(model.cfg))
     return timed(tracker, tracker.track, *args)
 
 
