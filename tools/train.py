@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+import torch
 from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS, init_default_scope
@@ -19,7 +20,7 @@ from mmengine.runner import Runner
 from siamrpnpp_plugin.datasets import StoreError
 from siamrpnpp_plugin.engine import CheckpointError, newest_checkpoint
 from siamrpnpp_plugin.engine.checkpoint_files import is_whole
-from siamrpnpp_plugin.engine.launch import init_cpu_ranks, leave_ranks
+from siamrpnpp_plugin.engine.launch import init_cpu_ranks, keep_freed_memory, leave_ranks
 
 AMP_DTYPES = ('float16', 'bfloat16')
 
@@ -98,6 +99,8 @@ def main(argv=None) -> None:
         config = load_config(args)
         init_default_scope(config.get('default_scope', 'siamrpnpp_plugin'))
         init_cpu_ranks(config)
+        if not torch.cuda.is_available():
+            keep_freed_memory()
         drop_validation_without_data(config)
         runner = Runner.from_cfg(config) if 'runner_type' not in config else RUNNERS.build(config)
         runner.train()

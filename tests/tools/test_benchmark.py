@@ -129,12 +129,21 @@ def test_gpu_waits_for_what_its_workers_do_not_give():
     assert 'the GPU waits 0%' in loader.feeding(pairs_per_worker=100, pairs_per_gpu=200, workers=2)
 
 
-def hold(megabytes: int) -> None:
-    np.ones(megabytes * 1_000_000, np.uint8)
+def hold(megabytes: int):
+    """In a process of its own."""
+    held = np.ones(megabytes * 1_000_000, np.uint8)
+    return lambda: (len(held), 1)
 
 
-def test_peak_memory_is_that_of_a_process_of_its_own():
+def test_ways_run_apart_and_tell_their_peak_memory():
     here = np.ones(300_000_000, np.uint8)  # a child does not inherit it
-    small, large = timing.peak_memory(hold, 1), timing.peak_memory(hold, 201)
+    with timing.apart({'small': (hold, 1), 'large': (hold, 201)}) as ways:
+        assert ways['large']() == (201_000_000, 1)
+        small, large = (way.peak_memory() for way in ways.values())
     assert 150 < large - small < 250
     assert len(here) > small * 1e5
+
+
+def test_an_error_of_a_way_that_runs_apart_is_told():
+    with pytest.raises(RuntimeError, match='broken: TypeError'), timing.apart({'broken': (hold, 'many')}):
+        pass

@@ -1,9 +1,7 @@
 """Training steps per second on one batch, backbone frozen and trained; ours makes the anchor targets too."""
 
 import argparse
-import functools
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +12,11 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from torch.utils.flop_counter import FlopCounterMode
 
+from siamrpnpp_plugin.engine.launch import keep_freed_memory
 from siamrpnpp_plugin.registry import MODELS
 
 from .predecessors import pysot_training_step
-from .timing import compare, matmul_gflops, peak_memory, threads
+from .timing import apart, compare, matmul_gflops, threads
 
 ROOT = Path(__file__).resolve().parents[3]
 BASELINE, FLOOR = 'PySOT itself', 'matrix products alone'
@@ -66,14 +65,26 @@ def pysot_step(root: Path, batch: dict, frozen: bool, device: str) -> Callable:
     return step
 
 
-def few_steps(who: str, args: argparse.Namespace, frozen: bool) -> None:
-    """A process that trains, for its memory."""
+def make(who: str, root: Path, size: int, number: int, frozen: bool, count: int) -> Callable:
+    """In a process of its own: a function that takes so many steps, for its time."""
     init_default_scope('siamrpnpp_plugin')
-    batch = example(args.batch)
-    with threads(args.threads):
-        step = pysot_step(args.pysot, batch, frozen, 'cpu') if who == BASELINE else our_step(batch, frozen, 'cpu')[1]
-        for _ in range(2):
-            step()
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    torch.set_num_threads(number)
+    torch.set_flush_denormal(True)  # random weights have vanishing gradients, whose arithmetic is slow on a CPU
+    batch = example(size)
+    if who == 'ours' and device == 'cpu':
+        keep_freed_memory()  # as tools/train.py does
+    step = pysot_step(root, batch, frozen, device) if who == BASELINE else our_step(batch, frozen, device)[1]
+    for _ in range(2):
+        step()
+
+    def timed() -> tuple:
+        start = time.perf_counter()
+        for _ in range(count):
+            step()  # returns the loss: waits for the device
+        return count, time.perf_counter() - start
+
+    return timed
 
 
 def flops(model: torch.nn.Module, batch: dict) -> float:
@@ -87,34 +98,17 @@ def flops(model: torch.nn.Module, batch: dict) -> float:
 def run(args: argparse.Namespace, folder: Path) -> list[dict]:
     del folder
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    torch.set_flush_denormal(True)  # random weights have vanishing gradients, whose arithmetic is slow on a CPU
-    batch = example(args.batch)
     rows = []
-    with threads(args.threads):
-        for frozen in (True, False):
-            memory = {who: peak_memory(few_steps, who, args, frozen) for who in (BASELINE, 'ours')} if device == 'cpu' else {}
-            model, ours = our_step(batch, frozen, device)
-            theirs = pysot_step(args.pysot, batch, frozen, device)
-            work = flops(model, batch)
-            model.zero_grad()
+    for frozen in (True, False):
+        work = flops(our_step(example(args.batch), frozen, 'cpu')[0], example(args.batch))
 
-            def timed(step: Callable, count: int = 2 if device == 'cpu' else 20) -> tuple:
-                if device == 'cuda':
-                    torch.cuda.synchronize()
-                start = time.perf_counter()
-                for _ in range(count):
-                    step()
-                if device == 'cuda':
-                    torch.cuda.synchronize()
-                return count, time.perf_counter() - start
-
-            def floor(work: float = work) -> tuple:
+        def floor(work: float = work) -> tuple:
+            with threads(args.threads):
                 return 1, work / (matmul_gflops(0.3, device, 2048) * 1e9)
 
-            print(f'{work / 2e9:.0f} GMAC per step; first losses: PySOT {theirs():.3f}, ours {ours():.3f} (other random weights)',
-                  file=sys.stderr)
-            ways = {BASELINE: functools.partial(timed, theirs), 'ours': functools.partial(timed, ours), FLOOR: floor}
-            state = 'frozen backbone' if frozen else 'layer2-4 trained'
-            title = f'step, R50, batch {args.batch}, {args.threads} threads, {state}, steps/s'
-            rows += compare(title, ways, BASELINE, args.rounds, FLOOR, memory)
+        state = 'frozen backbone' if frozen else 'layer2-4 trained'
+        title = f'step, R50, batch {args.batch}, {args.threads} threads, {work / 2e9:.0f} GMAC, {state}, steps/s'
+        with apart({who: (make, who, args.pysot, args.batch, args.threads, frozen, 2 if device == 'cpu' else 20)
+                    for who in (BASELINE, 'ours')}) as ways:
+            rows += compare(title, {**ways, FLOOR: floor}, BASELINE, args.rounds, FLOOR)
     return rows

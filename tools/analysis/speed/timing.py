@@ -12,7 +12,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional
@@ -25,8 +24,7 @@ import torch
 Way = Callable[[], tuple[float, float]]
 
 
-def compare(title: str, ways: dict[str, Way], baseline: str, rounds: int, floor: Optional[str] = None,
-            memory: Optional[dict[str, float]] = None) -> list[dict]:
+def compare(title: str, ways: dict[str, Way], baseline: str, rounds: int, floor: Optional[str] = None) -> list[dict]:
     """Measure ways in turn and print their table.
 
     Args:
@@ -35,7 +33,8 @@ def compare(title: str, ways: dict[str, Way], baseline: str, rounds: int, floor:
         baseline: The way that the ratios are taken to, within a round.
         rounds: Turns of each way.
         floor: The way that does only what physics demands; the others get their share of its rate.
-        memory: Peak or use of memory of some ways, MB.
+
+    Ways that run `Apart` have their largest memory beside the rates.
 
     Returns:
         One row per way, for `--json`.
@@ -48,6 +47,7 @@ def compare(title: str, ways: dict[str, Way], baseline: str, rounds: int, floor:
             print(f'\r  round {turn + 1} of {rounds}: {name} {rates[name][-1]:.4g}/s          ', end='', file=sys.stderr,
                   flush=True)
     print(file=sys.stderr)
+    memory = {name: way.peak_memory() for name, way in ways.items() if isinstance(way, Apart)}
     return table(title, rates, baseline, floor, memory)
 
 
@@ -166,12 +166,6 @@ def copy_bandwidth(seconds: float = 0.2, size: int = 1 << 26) -> float:
     return 2e-9 * size / best
 
 
-def peak_memory(function: Callable, *args: Any) -> float:
-    """The most memory, MB, that a fresh process ever held to call `function(*args)`; both must be picklable."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn')) as pool:
-        return pool.submit(_call, function, args).result()
-
-
 class Apart:
     """A way that runs in a process of its own, with libraries, threads and memory of its own.
 
@@ -202,12 +196,28 @@ class Apart:
         self._pipe.send('run')
         return self._receive()
 
-    def close(self) -> float:
-        """End the process; the most memory, MB, that it ever held."""
-        self._pipe.send('end')
-        memory = self._receive()
+    def peak_memory(self) -> float:
+        """The most memory, MB, that the process ever held."""
+        self._pipe.send('memory')
+        return self._receive()
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.close()
         self._process.join()
-        return memory
+
+
+@contextmanager
+def apart(makers: dict[str, tuple]) -> Iterator[dict[str, Apart]]:
+    """Ways by name, each (make, *args) in a process of its own, until the end of the block."""
+    ways: dict[str, Apart] = {}
+    try:
+        for name, (make, *args) in makers.items():
+            ways[name] = Apart(name, make, *args)
+        yield ways
+    finally:
+        for way in ways.values():
+            way.close()
 
 
 def _serve(pipe: Any, make: Callable, args: tuple) -> None:
@@ -215,16 +225,12 @@ def _serve(pipe: Any, make: Callable, args: tuple) -> None:
     try:
         work = make(*args)
         pipe.send('ready')
-        while pipe.recv() == 'run':
-            pipe.send(work())
-        pipe.send(_most_memory())
+        while True:
+            pipe.send(work() if pipe.recv() == 'run' else _most_memory())
+    except EOFError:  # the end
+        return
     except Exception as error:  # goes to the process that asked
         pipe.send(error)
-
-
-def _call(function: Callable, args: tuple) -> float:
-    function(*args)
-    return _most_memory()
 
 
 def _most_memory() -> float:

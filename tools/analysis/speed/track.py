@@ -5,7 +5,6 @@ depend on what the weights know. Each way has a process of its own, whose larges
 """
 
 import argparse
-import contextlib
 import itertools
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from siamrpnpp_plugin.export import export_onnx, quantize_onnx
 
 from .predecessors import PySOTTracker, pysot_tracker
 from .samples import synthetic_root
-from .timing import Apart, compare, matmul_gflops, threads
+from .timing import apart, compare, matmul_gflops, threads
 
 ROOT = Path(__file__).resolve().parents[3]
 FLOOR = 'its products alone, direct'
@@ -151,20 +150,11 @@ def run(args: argparse.Namespace, folder: Path) -> list[dict]:
             'ONNX Runtime, direct': (make_onnx, exported / 'direct', network.config),
             'ONNX Runtime, 8 bits': (make_onnx, exported / 'int8', network.config)}
         title = f'track, {name}, {work / 2e9:.1f} GMAC, {number} thread(s), frames/s'
-        with contextlib.ExitStack() as stack:
-            ways = {way: Apart(way, maker[0], *maker[1:], *common) for way, maker in makers.items()}
-            stack.callback(lambda ways=ways: [way.close() for way in ways.values()])
 
-            def floor(work: float = work, number: int = number) -> tuple:
-                with threads(number):
-                    return 1, work / (matmul_gflops(0.3, size=1024) * 1e9)
+        def floor(work: float = work, number: int = number) -> tuple:
+            with threads(number):
+                return 1, work / (matmul_gflops(0.3) * 1e9)
 
-            measured = compare(title, {**ways, FLOOR: floor}, baseline, args.rounds, FLOOR)
-            stack.pop_all()
-        memory = {name: way.close() for name, way in ways.items()}
-        for row in measured:
-            row['memory_mb'] = memory.get(row['name'])
-        print('  peak memory, MB (of the baseline): ' + ', '.join(
-            f'{way} {size:.0f} ({size / memory[baseline]:.2f})' for way, size in memory.items()))
-        rows += measured
+        with apart({way: (*maker, *common) for way, maker in makers.items()}) as ways:
+            rows += compare(title, {**ways, FLOOR: floor}, baseline, args.rounds, FLOOR)
     return rows
