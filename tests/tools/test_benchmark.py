@@ -145,5 +145,5 @@ def test_ways_run_apart_and_tell_their_peak_memory():
 
 
 def test_an_error_of_a_way_that_runs_apart_is_told():
-    with pytest.raises(RuntimeError, match='broken: TypeError'), timing.apart({'broken': (hold, 'many')}):
+    with pytest.raises(RuntimeError, match='broken: ValueError'), timing.apart({'broken': (hold, -1)}):
         pass
