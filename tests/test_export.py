@@ -12,29 +12,35 @@ from siamrpnpp_plugin.apis import SOTracker, init_model
 from siamrpnpp_plugin.export import export_onnx, quantize_onnx
 from siamrpnpp_plugin.models.onnx_siamrpn import OnnxSiamRPN
 
-CONFIG = dict(model=small_model_config(), default_scope='siamrpnpp_plugin', tracker=dict(type='SiamRPNTracker'))
+THREE_LEVELS = dict(model=small_model_config(), default_scope='siamrpnpp_plugin', tracker=dict(type='SiamRPNTracker'))
+ONE_LEVEL = dict(THREE_LEVELS, model=small_model_config(
+    backbone=dict(type='siamrpnpp_plugin.AlexNet', width=0.25), neck=None,
+    head=dict(type='siamrpnpp_plugin.FusionHead', num_levels=1, fusion=None,
+              rpn_head=dict(type='siamrpnpp_plugin.RPNHead', in_channels=64, hidden_channels=16))))
+CONFIGS = dict(fast=THREE_LEVELS, direct=ONE_LEVEL)
 
 
 @pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    """Weights whose batch norms are not the identity."""
-    torch.manual_seed(0)
-    model = init_model(Config(CONFIG))
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(module.running_mean, 0, 0.1)
-            torch.nn.init.uniform_(module.running_var, 0.5, 2)
-    path = tmp_path_factory.mktemp('weights') / 'model.pth'
-    torch.save(dict(state_dict=model.state_dict()), path)
-    return path
+def weights(tmp_path_factory):
+    """A folder of checkpoints whose batch norms are not the identity."""
+    folder = tmp_path_factory.mktemp('weights')
+    for name, config in CONFIGS.items():
+        torch.manual_seed(0)
+        model = init_model(Config(config))
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                torch.nn.init.normal_(module.running_mean, 0, 0.1)
+                torch.nn.init.uniform_(module.running_var, 0.5, 2)
+        torch.save(dict(state_dict=model.state_dict()), folder / f'{name}.pth')
+    return folder
 
 
 @pytest.fixture(scope='module')
-def exported(checkpoint, tmp_path_factory):
-    """The network, exported twice: filtered, and with direct convolutions."""
+def exported(weights, tmp_path_factory):
+    """A network with filtered convolutions, and another with direct ones."""
     folder = tmp_path_factory.mktemp('onnx')
     for name, growth in (('fast', 8), ('direct', 1)):
-        export_onnx(init_model(Config(CONFIG), checkpoint), folder / name, weight_growth=growth)
+        export_onnx(init_model(Config(CONFIGS[name]), weights / f'{name}.pth'), folder / name, weight_growth=growth)
     return folder
 
 
@@ -50,30 +56,31 @@ def both(model, batch: int) -> tuple:
 
 @pytest.mark.parametrize('name', ['fast', 'direct'])
 @pytest.mark.parametrize('batch', [1, 3])
-def test_the_maps_are_the_models(exported, checkpoint, name, batch):
-    model = init_model(Config(CONFIG), checkpoint)
+def test_the_maps_are_the_models(exported, weights, name, batch):
+    model = init_model(Config(CONFIGS[name]), weights / f'{name}.pth')
     for ours, theirs in zip(both(OnnxSiamRPN(exported / name), batch), both(model, batch)):
         assert ours.shape == theirs.shape
         assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
 
 
-def test_boxes_of_a_track_are_the_models_to_a_hundredth_of_a_pixel(exported, checkpoint):
+@pytest.mark.parametrize('name', ['fast', 'direct'])
+def test_boxes_of_a_track_are_the_models_to_a_hundredth_of_a_pixel(exported, weights, name):
     frames = np.random.default_rng(2).integers(0, 256, (6, 200, 240, 3), np.uint8)
+    config, checkpoint = Config(CONFIGS[name]), weights / f'{name}.pth'
 
     def track(model) -> np.ndarray:
         tracker = SOTracker(model)
         tracker.init(frames[0], (100, 80, 40, 30))
         return np.array([[*tracker.update(frame), tracker.confidence] for frame in frames[1:]])
 
-    expected = track(init_model(Config(CONFIG), checkpoint))
+    expected = track(init_model(config, checkpoint))
     assert np.ptp(expected[:, :2]) > 1  # it moves
-    for model in (OnnxSiamRPN(exported / 'fast'), init_model(Config(CONFIG), exported / 'direct'),
-                  init_model(Config(CONFIG), checkpoint, fast=True)):
+    for model in (OnnxSiamRPN(exported / name), init_model(config, exported / name), init_model(config, checkpoint, fast=True)):
         assert np.abs(track(model) - expected).max() < 0.01
 
 
 def test_a_policy_may_change_without_a_new_export(exported):
-    config = Config(dict(CONFIG, tracker=dict(type='SiamRPNTracker', smoothing=0.1)))
+    config = Config(dict(ONE_LEVEL, tracker=dict(type='SiamRPNTracker', smoothing=0.1)))
     assert SOTracker(init_model(config, exported / 'direct')).tracker.smoothing == 0.1
     assert SOTracker(OnnxSiamRPN(exported / 'direct')).tracker.smoothing == 0.38
 
@@ -90,11 +97,11 @@ def test_the_other_heads_and_a_wider_search_export(tmp_path):
     assert (cls_score.shape, bbox_pred.shape) == ((2, 10, 25, 25), (2, 20, 25, 25))
 
 
-def test_eight_bits_give_nearly_the_same_maps(exported, checkpoint, tmp_path):
+def test_eight_bits_give_nearly_the_same_maps(exported, weights, tmp_path):
     samples = [(images(1, 127, seed)[0], images(1, 255, seed + 1)[0]) for seed in range(3)]
     small = quantize_onnx(exported / 'direct', tmp_path, samples)
     assert (tmp_path / 'search_255.weights').stat().st_size < 0.4 * (exported / 'direct' / 'search_255.weights').stat().st_size
-    for ours, theirs in zip(both(small, 1), both(init_model(Config(CONFIG), checkpoint), 1)):
+    for ours, theirs in zip(both(small, 1), both(init_model(Config(ONE_LEVEL), weights / 'direct.pth'), 1)):
         error = (ours - theirs).abs().max() / theirs.abs().max()
         assert 1e-5 < error < 0.1
 
@@ -121,4 +128,4 @@ def test_missing_files_and_other_sizes_are_named(exported, tmp_path):
     with pytest.raises(ValueError, match=r'search images of \[255\]'):
         model.correlate(model.template_kernels(images(1, 127)), images(1, 191))
     with pytest.raises(ValueError, match='runs on the CPU'):
-        init_model(Config(CONFIG), exported / 'direct', device='cuda')
+        init_model(Config(ONE_LEVEL), exported / 'direct', device='cuda')
