@@ -19,6 +19,7 @@ except ImportError:
 
 _SOF0, _DRI, _SOS, _APP9, _EOI = 0xc0, 0xdd, 0xda, 0xe9, b'\xff\xd9'
 _TABLE = b'RSTLEN\0\0'  # what the APP9 segment begins with
+_MARKERS = np.resize(np.arange(0xd0, 0xd8, dtype=np.uint8), 0xffff // 2)  # as many as a table can list
 _BLOCK = 16  # pixels per coded block (MCU) at 4:2:0, the subsampling that OpenCV writes
 _MARGIN = 2  # pixels: chroma is interpolated, so the outermost ones of a part differ from the whole image
 
@@ -114,22 +115,26 @@ class EncodedImage:
         top = min(max(int(y1 - _MARGIN) // height, 0), rows - 1)
         right = max(min(int(x2 + _MARGIN) // width + 1, columns), left + 1)
         bottom = max(min(int(y2 + _MARGIN) // height + 1, rows), top + 1)
-        data = np.frombuffer(self.data, np.uint8)
-        lengths = data[self._table].view('>u2').astype(np.int64)
-        ends = self._scan + np.cumsum(lengths)
-        if len(lengths) != rows * columns or ends[-1] != len(data):
-            raise JPEGError(f'damaged JPEG: {len(data)} bytes, {len(lengths)} segments instead of {rows * columns}')
-        lengths, ends = (array.reshape(rows, columns)[top:bottom, left:right] for array in (lengths, ends))
-        header = data[:self._scan].copy()
-        part_width, part_height = min(right * width, self.width) - left * width, min(bottom * height, self.height) - top * height
-        header[self._size_at:self._size_at + 4] = np.frombuffer(struct.pack('>HH', part_height, part_width), np.uint8)
-        firsts = (ends[:, 0] - lengths[:, 0]).tolist()
-        part = np.concatenate([header, *(data[first:end] for first, end in zip(firsts, ends[:, -1].tolist()))])
+        lengths = np.frombuffer(self.data, '>u2', (self._table.stop - self._table.start) // 2, self._table.start).astype(np.int64)
+        bounds = np.empty(len(lengths) + 1, np.int64)  # of the segments in the file
+        bounds[0] = self._scan
+        np.add.accumulate(lengths, out=bounds[1:])
+        bounds[1:] += self._scan
+        if len(lengths) != rows * columns or bounds[-1] != len(self.data):
+            raise JPEGError(f'damaged JPEG: {len(self.data)} bytes, {len(lengths)} segments instead of {rows * columns}')
+        view = memoryview(self.data)
+        head = view[:2], view[self._table.stop:self._scan]  # without the table
+        firsts = bounds[top * columns + left:bottom * columns:columns].tolist()
+        ends = bounds[top * columns + right:bottom * columns + 1:columns].tolist()
+        part = np.frombuffer(bytearray().join((*head, *(view[first:end] for first, end in zip(firsts, ends)))), np.uint8)
+        struct.pack_into('>HH', part, self._size_at - self._table.stop + 2, min(bottom * height, self.height) - top * height,
+                         min(right * width, self.width) - left * width)
         # the two bytes that end each segment are a marker; markers count 0 ... 7 anew, the last one ends the image
-        last_bytes = self._scan + np.cumsum(lengths) - 1
+        last_bytes = lengths.reshape(rows, columns)[top:bottom, left:right].cumsum()
+        last_bytes += len(head[0]) + len(head[1]) - 1
         if (part[last_bytes - 1] != 0xff).any():
             raise JPEGError('damaged JPEG: a segment does not end with a marker')
-        part[last_bytes] = 0xd0 + np.arange(len(last_bytes)) % 8
+        part[last_bytes] = _MARKERS[:len(last_bytes)]
         part[last_bytes[-1]] = _EOI[1]
         return self._decode(part), (left * width, top * height)
 
