@@ -48,12 +48,17 @@ def _views(flat: Tensor, layout: list) -> dict:
     return batch
 
 
-class PairSamples(list):
+class PairSamples(Sequence):
     """The samples of a batch, views of its tensors."""
 
     def __init__(self, batch: PairBatch) -> None:
-        super().__init__({key: value[index] for key, value in batch.items()} for index in range(len(batch['sample'])))
         self.batch = batch
+
+    def __len__(self) -> int:
+        return len(self.batch['sample'])
+
+    def __getitem__(self, index: int) -> dict:
+        return {key: value[index] for key, value in self.batch.items()}
 
 
 @FUNCTIONS.register_module()
