@@ -136,7 +136,8 @@ class ColorPCA(PairTransform):
         return _COLOR_NOISE @ rng.standard_normal(3)
 
     def apply(self, view: View, params: np.ndarray) -> View:
-        offsets = np.rint(params[::-1]).tolist()  # BGR; of uint8 pixels, rounding before or after the subtraction is the same
+        # BGR; of uint8 pixels, rounding before or after the subtraction is the same
+        offsets = [round(offset) for offset in params[::-1].tolist()]
         image = view.image
         if max(offsets) > 0:  # a scalar of one sign stays on OpenCV's fast path for uint8
             image = cv2.subtract(image, (*(max(offset, 0) for offset in offsets), 0))
@@ -195,5 +196,5 @@ def stored_view(data: bytes, target_size: np.ndarray) -> View:
         JPEGError: If it is no JPEG.
     """
     image = EncodedImage(data)
-    center = np.array([image.width, image.height]) / 2
-    return View(image, np.concatenate((center - target_size / 2, center + target_size / 2)))
+    (width, height), middle_x, middle_y = (target_size / 2).tolist(), image.width / 2, image.height / 2
+    return View(image, np.array([middle_x - width, middle_y - height, middle_x + width, middle_y + height]))
