@@ -25,6 +25,7 @@ class Pair(NamedTuple):
     sample_seed: int
 
 
+_ZEROS = np.zeros(4, np.uint64)  # a Philox generator's counter and empty buffer
 _STORE_KEYS = ('path', 'repeats', 'pairs', 'weight', 'frame_range', 'negative_share', 'same_frame')
 
 
@@ -143,8 +144,13 @@ class LMDBPairDataset(Dataset):
         """What sample k shows, without reading any image."""
         return self._choose(k, self._generator(k))
 
-    def _generator(self, k: int) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(key=[self.seed or 0, k]))
+    def _generator(self, k: int, used: Optional[np.random.Generator] = None) -> np.random.Generator:
+        """The random numbers of sample k. A generator that was used is set to them, in a fifth of a new one's time."""
+        if used is None:
+            return np.random.Generator(np.random.Philox(key=[self.seed or 0, k]))
+        used.bit_generator.state = dict(bit_generator='Philox', state=dict(counter=_ZEROS, key=[self.seed or 0, k]),
+                                        buffer=_ZEROS, buffer_pos=len(_ZEROS), has_uint32=0, uinteger=0)
+        return used
 
     def _choose(self, k: int, rng: np.random.Generator) -> Pair:
         seed, turn_length = self.seed or 0, self._ends[-1]
@@ -208,9 +214,13 @@ class LMDBPairDataset(Dataset):
 
     def __getitems__(self, ks: Sequence[int]) -> PairSamples:
         """Several samples, for a DataLoader: each image is written once, to its place in the batch."""
-        batch = None
+        batch, ks = None, [int(k) for k in ks]
+        if ks and min(ks) < 0:
+            raise IndexError(f'samples are numbered from 0, got {min(ks)}')
+        rng = None
         for index, k in enumerate(ks):
-            pair, views = self._load(int(k))
+            rng = self._generator(k, rng)
+            pair, views = self._load(k, rng)
             images = {key: view.image for key, view in views.items()}
             if batch is None:
                 batch = PairBatch(len(ks), images['template'].shape[:2], images['search'].shape[:2])
@@ -224,11 +234,8 @@ class LMDBPairDataset(Dataset):
                 arrays[key][index] = value
         return PairSamples(batch)
 
-    def _load(self, k: int) -> tuple[Pair, dict[str, View]]:
-        """What sample k shows, and its views after the pipeline."""
-        if k < 0:
-            raise IndexError(f'samples are numbered from 0, got {k}')
-        rng = self._generator(k)
+    def _load(self, k: int, rng: np.random.Generator) -> tuple[Pair, dict[str, View]]:
+        """What sample k shows, and its views after the pipeline; the generator is sample k's."""
         pair = self._choose(k, rng)
         views = dict(template=self._view(*pair.template), search=self._view(*pair.search))
         try:
