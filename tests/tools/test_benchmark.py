@@ -1,6 +1,8 @@
 """The benchmarks run and compare like with like; how fast is not tested."""
 
+import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +10,12 @@ import torch
 from conftest import load_tool, small_model_config
 from mmengine import Config
 
+from siamrpnpp_plugin.datasets import CropStore
+from siamrpnpp_plugin.datasets.crop_store import ARRAYS
+
 benchmark = load_tool('analysis/benchmark.py')
-timing, loader = benchmark.timing, benchmark.importlib.import_module('speed.loader')
+timing = benchmark.timing
+loader, index = (benchmark.importlib.import_module(f'speed.{name}') for name in ('loader', 'store'))
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +41,34 @@ def test_loader_prints_ratios_to_pysots_way_and_the_workers_that_feed_a_gpu(stor
     printed = capsys.readouterr().out
     assert "PySOT's way" in printed
     assert 'the GPU waits 100%, because 4 workers' in printed
+
+
+@pytest.mark.skipif(not Path('/proc/self/smaps_rollup').exists(), reason='the memory of a process alone is told by Linux')
+def test_store_prints_start_up_and_memory_of_a_worker(tmp_path, capsys):
+    rows = rows_of(['store', '--crops', '390', '--choices', '20', '--rounds', '1'], tmp_path)
+    assert [(row['table'], row['name']) for row in rows] == [
+        ('store of 400 crops, start-ups/s, unique memory of a worker', name) for name in ("PySOT's way", 'ours')]
+    assert all(row['per_second'] > 0 and row['memory_mb'] > 0 for row in rows)
+    assert 'from 400 to 400 crops' in capsys.readouterr().out
+
+
+def test_pairs_are_chosen_from_a_simulated_index_as_from_a_real_one(tmp_path):
+    store = CropStore(index.write_index(tmp_path / 'index.lmdb', 600))
+    assert (store.num_videos, store.num_tracks, len(store)) == (3, 6, 600)
+    assert store.describe(305).endswith('(video train/ILSVRC2015_train_00000001, track 01, frame 5)')
+    assert all(problem is None for problem in itertools.islice(store.verify(), len(ARRAYS)))
+    choose = index.ours(store.path)
+    pairs = [choose(k) for k in range(60)]
+    assert {pair.template[1] // 200 for pair in pairs} == {0, 1, 2}
+    assert all(pair.template[1] // 100 == pair.search[1] // 100 for pair in pairs if pair.is_positive)
+
+
+def test_pysots_way_chooses_from_an_index_of_the_same_shape(tmp_path):
+    path = index.write_json(tmp_path / 'index.json', 600)
+    labels = json.loads(Path(path).read_text())
+    assert sum(len(boxes) for tracks in labels.values() for boxes in tracks.values()) == 600
+    choose = index.pysots_way(path)
+    assert {choose(k)[0][0].rsplit('/', 1)[0] for k in range(60)} == set(labels)
 
 
 def test_pack_prints_ratios_to_the_seeds_way(vid_root, tmp_path):
@@ -71,7 +105,7 @@ def test_tracking_is_measured_in_torch_and_onnx_runtime(tmp_path):
 
 
 def test_all_says_what_it_leaves_out_and_why(monkeypatch, tmp_path, capsys):
-    for name in ('loader', 'pack', 'track'):
+    for name in ('loader', 'store', 'pack', 'track'):
         monkeypatch.setattr(benchmark.importlib.import_module(f'speed.{name}'), 'missing', lambda args: 'a day off')
     assert rows_of(['all'], tmp_path) == []
     printed = capsys.readouterr().out

@@ -2,6 +2,7 @@
 """Compare our speed with that of the predecessors, in turn on this machine.
 
     python tools/analysis/benchmark.py loader [--store STORE]     # training pairs per second against PySOT's way
+    python tools/analysis/benchmark.py store                      # start-up and memory per worker, 1e4 to 1e7 crops (Linux)
     python tools/analysis/benchmark.py pack [--root ILSVRC2015]   # crops per second against the seed's way
     python tools/analysis/benchmark.py step --pysot PYSOT         # training steps of R50 against PySOT itself (a checkout; yacs)
     python tools/analysis/benchmark.py track [--pysot PYSOT]      # frames per second on a CPU, also in ONNX Runtime and 8 bits
