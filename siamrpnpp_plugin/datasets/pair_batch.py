@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Sequence
+from multiprocessing.reduction import ForkingPickler
 
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate, get_worker_info
 
 from ..registry import FUNCTIONS
+from .lent_memory import borrow, receive
 
 
 class PairBatch(dict):
     """Tensors by name, one after the other in one flat tensor.
 
-    A worker makes it in shared memory, as torch's `default_collate` does; to the main process goes the flat tensor, where a plain
-    dict arrives.
+    A worker makes it in memory that it lends, or else in shared memory, as torch's `default_collate` does; to the main process
+    goes the flat tensor, where a plain dict arrives.
 
     Args:
         count: Samples in the batch.
@@ -28,14 +30,32 @@ class PairBatch(dict):
                        ('sample', torch.int64, (count, )), ('template', torch.uint8, (count, 3, *template_size)),
                        ('search', torch.uint8, (count, 3, *search_size)), ('is_positive', torch.bool, (count, ))]
         size = sum(math.prod(shape) * dtype.itemsize for _, dtype, shape in self.layout)
-        self.flat = torch.empty(size, dtype=torch.uint8)
-        if get_worker_info() is not None:
-            empty = self.flat[:0]
-            self.flat = empty.new(empty._typed_storage()._new_shared(size, device=empty.device)).resize_(size)
+        in_worker = get_worker_info() is not None
+        self._piece = borrow(size) if in_worker else None
+        if self._piece is not None:
+            self.flat = self._piece.tensor(size)
+        else:
+            self.flat = torch.empty(size, dtype=torch.uint8)
+            if in_worker:
+                empty = self.flat[:0]
+                self.flat = empty.new(empty._typed_storage()._new_shared(size, device=empty.device)).resize_(size)
         self.update(_views(self.flat, self.layout))
 
     def __reduce__(self) -> tuple:
         return _views, (self.flat, self.layout)
+
+
+def _send(batch: PairBatch) -> tuple:
+    """What the main process makes the batch of: the memory that it lies in, or the second time a copy."""
+    piece, batch._piece = batch._piece, None
+    return batch.__reduce__() if piece is None else (_received, (piece.send(), len(batch.flat), batch.layout))
+
+
+def _received(sent: tuple, size: int, layout: list) -> dict:
+    return _views(receive(*sent, size), layout)
+
+
+ForkingPickler.register(PairBatch, _send)
 
 
 def _views(flat: Tensor, layout: list) -> dict:
