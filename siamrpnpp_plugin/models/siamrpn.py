@@ -64,10 +64,13 @@ class SiamRPN(BaseModel):
             feats = self.neck(feats)
         return self.head(template_feats, feats)
 
-    def prepare_images(self, images: np.ndarray) -> Tensor:
-        """(B, S, S, 3) uint8 BGR images -> what the model takes: (B, 3, S, S) on its device, normalised."""
-        images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(next(self.parameters()).device)
-        return self.data_preprocessor.normalize(images)
+    def prepare_images(self, images: Union[np.ndarray, Tensor]) -> Tensor:
+        """(B, S, S, 3) uint8 BGR images -> what the model takes: (B, 3, S, S) on its device and of its type, normalised."""
+        weight = next(self.parameters())
+        images = torch.as_tensor(images).to(weight.device).permute(0, 3, 1, 2)
+        if images.device.type == 'cpu':
+            images = images.contiguous()
+        return self.data_preprocessor.normalize(images).to(weight.dtype)
 
     def template_kernels(self, template: Tensor) -> list:
         """All that a tracker needs of the target, computed once: what `correlate` takes.

@@ -3,13 +3,33 @@
 B targets, N candidate boxes.
 """
 
+from typing import NamedTuple, Optional
+
 import torch
 from torch import Tensor
 
 
-def cosine_window(height: int, width: int) -> Tensor:
+class Candidate(NamedTuple):
+    """The chosen box of each of B targets."""
+
+    box_cxcywh: Tensor  # (B, 4) float64, centre and size in pixels of the search image
+    confidence: Tensor  # (B,) float64 its probability
+    penalty: Tensor  # (B,) float64 its `shape_penalty`
+    is_usable: Tensor  # (B,) bool; False where no box with finite numbers was offered, and the others mean nothing
+
+    def pack(self) -> Tensor:
+        """(B, 7) float64: one tensor to bring from a device."""
+        return torch.cat((self.box_cxcywh, torch.stack([values.to(self.box_cxcywh) for values in self[1:]], dim=1)), dim=1)
+
+    @classmethod
+    def unpack(cls, packed: Tensor) -> 'Candidate':
+        """What was packed."""
+        return cls(packed[:, :4], packed[:, 4], packed[:, 5], packed[:, 6] > 0)
+
+
+def cosine_window(height: int, width: int, device: Optional[torch.device] = None) -> Tensor:
     """(height, width) float64 outer product of two Hann windows: 1 in the middle, 0 at the border."""
-    rows, columns = (torch.hann_window(side, periodic=False, dtype=torch.float64) for side in (height, width))
+    rows, columns = (torch.hann_window(side, periodic=False, dtype=torch.float64, device=device) for side in (height, width))
     return rows[:, None] * columns
 
 
@@ -38,3 +58,26 @@ def shape_penalty(sizes: Tensor, previous: Tensor, strength: float, context: flo
     scale_change = change(scale(sizes) / scale(previous))
     aspect_change = change(previous[..., 0] / previous[..., 1] / (sizes[..., 0] / sizes[..., 1]))
     return torch.exp(-(aspect_change * scale_change - 1) * strength)
+
+
+def best_candidate(boxes_cxcywh: Tensor, score: Tensor, previous: Tensor, penalty_k: float, window_influence: float,
+                   context: float = 0.5) -> Candidate:
+    """The box that a tracker believes: the highest score after `shape_penalty` and cosine window. Nothing waits for a device.
+
+    Args:
+        boxes_cxcywh: (B, A, H, W, 4) centre and size in pixels of the search image.
+        score: (B, A, H, W) probabilities.
+        previous: (B, 2) float64 width and height of the last box, in pixels of the search image.
+        penalty_k: Strength of the penalty.
+        window_influence: Share of the window in the ranking, in [0, 1].
+        context: As in `shape_penalty`.
+    """
+    shape = score.shape[1:]
+    boxes, scores = boxes_cxcywh.double().flatten(1, 3), score.double().flatten(1)
+    penalty = shape_penalty(boxes[..., 2:], previous, penalty_k, context)
+    window = cosine_window(*shape[1:], device=score.device).expand(shape).flatten()
+    ranking = penalty * scores * (1 - window_influence) + window * window_influence
+    usable = torch.isfinite(ranking) & torch.isfinite(boxes).all(dim=2)
+    best = torch.where(usable, ranking, -torch.inf).argmax(dim=1, keepdim=True)
+    return Candidate(boxes.gather(1, best[..., None].expand(-1, -1, 4))[:, 0],
+                     *(values.gather(1, best)[:, 0] for values in (scores, penalty, usable)))

@@ -3,8 +3,10 @@
 N = A * H * W candidate boxes.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Optional
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -13,7 +15,8 @@ from torch import Tensor, nn
 
 from ..ops.boxes import xyxy_to_cxcywh
 from ..ops.crop import context_side, crop_and_resize, pixel_window
-from ..ops.penalty import cosine_window, shape_penalty
+from ..ops.cuda_graph import GraphedFunction
+from ..ops.penalty import Candidate, best_candidate
 from ..registry import TASK_UTILS
 
 
@@ -36,7 +39,8 @@ class TrackState(NamedTuple):
     def select(self, index: Sequence[int]) -> 'TrackState':
         """The state of some of the targets, in the order given."""
         index = list(index)
-        return TrackState([_map_tensors(kernel, lambda tensor: tensor[index]) for kernel in self.kernels],
+        rows = slice(index[0], index[0] + 1) if len(index) == 1 else index  # of one target: views
+        return TrackState([_map_tensors(kernel, lambda tensor: tensor[rows]) for kernel in self.kernels],
                           *(array[index] for array in self[1:5]),
                           *(None if array is None else array[index] for array in self[5:]))
 
@@ -117,6 +121,7 @@ class SiamRPNTracker:
         self.align, self.min_size = align, min_size
         self.lost_search_size, self.lost_window_influence = lost_search_size, lost_window_influence
         self.lost_below, self.found_above = lost_below, found_above
+        self._graphs: WeakKeyDictionary = WeakKeyDictionary()  # by model
 
     @torch.inference_mode()
     def init(self, model: nn.Module, frames: Sequence[np.ndarray], boxes_xyxy: np.ndarray) -> TrackState:
@@ -149,7 +154,7 @@ class SiamRPNTracker:
 
     @torch.inference_mode()
     def update(self, model: nn.Module, state: TrackState, frames: Sequence[np.ndarray], with_score: bool = False,
-               clock: Callable[[str], None] = lambda stage: None) -> TrackState:
+               clock: Callable[[str], None] = lambda stage: None, map_crops: Callable = map) -> TrackState:
         """Find the targets in the next frames.
 
         Args:
@@ -158,6 +163,7 @@ class SiamRPNTracker:
             frames: B images (H, W, 3) uint8 BGR; they may have another size than those before.
             with_score: Whether the new state has the map of scores.
             clock: Called with 'crop', 'network' and 'post' at the end of each, for those who measure; once more for lost targets.
+            map_crops: Calls a function for each frame, as `map` does; that of a pool cuts the crops in its threads.
 
         Returns:
             The new state; its boxes are always finite. Where the network gives nothing finite, the box stays, with confidence 0.
@@ -173,8 +179,8 @@ class SiamRPNTracker:
         groups = [np.flatnonzero(is_lost == lost) for lost in (False, True)]  # their search images differ in size
         groups = [group for group in groups if len(group)]
         if len(groups) == 1:
-            return self._look(model, state, frames, with_score, clock)
-        parts = [self._look(model, state.select(group), [frames[index] for index in group], with_score, clock)
+            return self._look(model, state, frames, with_score, clock, map_crops)
+        parts = [self._look(model, state.select(group), [frames[index] for index in group], with_score, clock, map_crops)
                  for group in groups]
         new = join_states([part._replace(kernels=[]) for part in parts])
         if with_score:
@@ -185,26 +191,47 @@ class SiamRPNTracker:
         return new.select(np.argsort(np.concatenate(groups)))._replace(kernels=state.kernels)
 
     def _look(self, model: nn.Module, state: TrackState, frames: Sequence[np.ndarray], with_score: bool,
-              clock: Callable[[str], None]) -> TrackState:
+              clock: Callable[[str], None], map_crops: Callable) -> TrackState:
         """`update` of targets that are all lost or all not."""
+        is_lost = bool(_lost(state).any())
         search_size = self._search_size(state)
-        crops = self.crop(state, frames, search_size)
+        scale, middle, origin = self._scale(state, search_size)
+        crops = self.crop(state, frames, search_size, map_crops)
         clock('crop')
-        cls_score, bbox_pred = model.correlate(state.kernels, model.prepare_images(crops))
-        boxes, score = model.head.decode(cls_score, bbox_pred, search_size)
-        boxes_cxcywh, score = xyxy_to_cxcywh(boxes).double().cpu(), score.double().cpu()
+        find = functools.partial(self._find, model, is_lost)
+        if getattr(model, 'use_cuda_graphs', False):
+            find = self._graphs.setdefault(model, {}).setdefault((is_lost, search_size), GraphedFunction(find))
+        candidate, score = find(state.kernels, crops, state.size * scale[:, None])
+        score = score.double().cpu() if with_score else None
+        candidate = Candidate.unpack(candidate.cpu())
         clock('network')
-        state = self._choose(state, boxes_cxcywh, score, frames, with_score)
+        state = self._move(state, candidate, scale, middle, origin, frames)._replace(score=score)
         clock('post')
         return state
+
+    def _find(self, model: nn.Module, is_lost: bool, kernels: list, crops: np.ndarray, previous: np.ndarray) -> tuple[Tensor, Tensor]:
+        """(B, 7) packed best candidates and (B, A, H, W) scores, on the model's device.
+
+        Args:
+            model: In evaluation mode.
+            is_lost: Whether all targets are lost, or none.
+            kernels: Of the targets.
+            crops: (B, S, S, 3) uint8.
+            previous: (B, 2) float64 width and height of the last boxes, in pixels of the crops.
+        """
+        influence = self.lost_window_influence if is_lost else self.window_influence
+        cls_score, bbox_pred = model.correlate(kernels, model.prepare_images(crops))
+        boxes, score = model.head.decode(cls_score, bbox_pred, crops.shape[1])
+        previous = torch.as_tensor(previous).to(score.device)
+        return best_candidate(xyxy_to_cxcywh(boxes), score, previous, self.penalty_k, influence, self.context).pack(), score
 
     def _search_size(self, state: TrackState) -> int:
         return self.lost_search_size if _lost(state).any() else self.search_size
 
-    def crop(self, state: TrackState, frames: Sequence[np.ndarray], side: int) -> np.ndarray:
+    def crop(self, state: TrackState, frames: Sequence[np.ndarray], side: int, map_crops: Callable = map) -> np.ndarray:
         """(B, side, side, 3) uint8: the images around the targets, at the template's scale."""
-        return np.stack([crop_and_resize(frame, window, side, padding, align=self.align)
-                         for frame, window, padding in zip(frames, self._windows(state, side), state.padding)])
+        cut = functools.partial(crop_and_resize, align=self.align)
+        return np.stack(list(map_crops(cut, frames, self._windows(state, side), [side] * len(frames), state.padding)))
 
     def _windows(self, state: TrackState, side: int) -> np.ndarray:
         """(B, 4) what of the frames is shown in an image of a side. Whole pixels: what the last bit of a float decides elsewhere
@@ -220,41 +247,31 @@ class SiamRPNTracker:
         """(B,) sides of the squares around the targets that the template shows."""
         return context_side(np.concatenate((np.zeros_like(state.size), state.size), axis=1), self.context)
 
-    def _choose(self, state: TrackState, boxes: Tensor, score: Tensor, frames: Sequence[np.ndarray],
-                with_score: bool) -> TrackState:
-        """The best candidate of each target, all of them lost or none: boxes (B, A, H, W, 4) centre and size in the search image,
-        score (B, A, H, W)."""
-        is_lost = _lost(state)
-        influence = self.lost_window_influence if is_lost.any() else self.window_influence
-        batch, shape = len(boxes), score.shape[1:]
-        search_size = self._search_size(state)
+    def _scale(self, state: TrackState, search_size: int) -> tuple[np.ndarray, float, np.ndarray]:
+        """How boxes in the search images become boxes in the frames: (position - middle) / scale + origin; (B,), one number for
+        all, and (B, 2)."""
         if self.align == 'pixel':
-            scale, middle, origin = self.template_size / self._sides(state), search_size // 2, state.center
-        else:  # boxes in the search image count from the middle of its first pixel
-            windows = self._windows(state, search_size)
-            scale, middle, origin = search_size / (windows[:, 2] - windows[:, 0]), -0.5, windows[:, :2]
-        flat, scores = boxes.flatten(1, 3), score.flatten(1)
-        previous = torch.from_numpy(state.size * scale[:, None])
-        penalty = shape_penalty(flat[..., 2:], previous, self.penalty_k, self.context)
-        window = cosine_window(*shape[1:]).expand(shape).flatten()
-        ranking = penalty * scores * (1 - influence) + window * influence
-        usable = torch.isfinite(ranking) & torch.isfinite(flat).all(dim=2)
-        best = torch.where(usable, ranking, -torch.inf).argmax(dim=1)
-        rows = torch.arange(batch)
-        is_believed = usable[rows, best].numpy()
-        found, confidence = flat[rows, best].numpy(), np.where(is_believed, scores[rows, best].numpy(), 0)
+            return self.template_size / self._sides(state), search_size // 2, state.center
+        windows = self._windows(state, search_size)  # boxes in the search image count from the middle of its first pixel
+        return search_size / (windows[:, 2] - windows[:, 0]), -0.5, windows[:, :2]
+
+    def _move(self, state: TrackState, candidate: Candidate, scale: np.ndarray, middle: float, origin: np.ndarray,
+              frames: Sequence[np.ndarray]) -> TrackState:
+        """The state with the candidates, on the CPU, believed as far as they deserve it; all targets are lost or none."""
+        candidate = Candidate(*(values.numpy() for values in candidate))
+        is_lost, is_believed = _lost(state), candidate.is_usable
+        confidence = np.where(is_believed, candidate.confidence, 0)
         if self.lost_search_size is not None:
             is_lost = (confidence < self.lost_below) | is_lost & (confidence <= self.found_above)
-            is_believed &= confidence >= self.lost_below
-        share = np.where(is_believed, penalty[rows, best].numpy() * confidence * self.smoothing, 0)[:, None]
-        found = np.where(is_believed[:, None], found, 0)
+            is_believed = is_believed & (confidence >= self.lost_below)
+        share = np.where(is_believed, candidate.penalty * confidence * self.smoothing, 0)[:, None]
+        found = np.where(is_believed[:, None], candidate.box_cxcywh, 0)
         limits = np.array([[frame.shape[1], frame.shape[0]] for frame in frames], np.float64)
         center = np.where(is_believed[:, None], origin + (found[:, :2] - middle) / scale[:, None], state.center)
         center = np.clip(center, 0, limits)
         size = state.size * (1 - share) + found[:, 2:] / scale[:, None] * share
         size = np.maximum(np.minimum(size, limits), self.min_size)
-        return state._replace(center=center, size=size, confidence=confidence, is_lost=is_lost,
-                              score=score if with_score else None)
+        return state._replace(center=center, size=size, confidence=confidence, is_lost=is_lost)
 
 
 def _check_frame(frame: np.ndarray) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from conftest import small_model_config
 
+from siamrpnpp_plugin.ops.boxes import cxcywh_to_xyxy
 from siamrpnpp_plugin.ops.crop import box_in_window, crop_and_resize, pixel_window
 from siamrpnpp_plugin.registry import MODELS
 from siamrpnpp_plugin.tracking import SiamRPNTracker, TrackState, join_states
@@ -339,6 +340,22 @@ def pysot_choice(center, size, boxes, score, shape, settings) -> tuple:
     return center + (boxes[:2, best] - 127) / scale, size * (1 - share) + boxes[2:, best] / scale * share, score[best]
 
 
+class Answer:
+    """A model that says the same of every image: boxes (B, A, H, W, 4) centre and size, score (B, A, H, W)."""
+
+    def __init__(self, boxes: torch.Tensor, score: torch.Tensor) -> None:
+        self.answer, self.head = (boxes, score), self
+
+    def prepare_images(self, images):
+        return images
+
+    def correlate(self, kernels, search):
+        return self.answer
+
+    def decode(self, boxes, score, search_size):
+        return cxcywh_to_xyxy(boxes), score
+
+
 @pytest.mark.parametrize('settings', [dict(penalty_k=.05, window_influence=.42, smoothing=.38),
                                       dict(penalty_k=.24, window_influence=.5, smoothing=.25)])
 def test_the_choice_is_pysots(settings):
@@ -350,8 +367,8 @@ def test_the_choice_is_pysots(settings):
         boxes = np.concatenate((rng.uniform(90, 165, (2, 3125)), rng.uniform(20, 120, (2, 3125))))
         score = rng.uniform(0, 1, 3125)
         state = TrackState([], center[None], size[None], np.zeros((1, 3)), np.ones(1))
-        new = tracker._choose(state, torch.from_numpy(boxes.T.reshape(1, *shape, 4)), torch.from_numpy(score.reshape(1, *shape)),
-                              [np.zeros((1000, 1000, 3), np.uint8)], False)
+        answer = Answer(torch.from_numpy(boxes.T.reshape(1, *shape, 4)), torch.from_numpy(score.reshape(1, *shape)))
+        new = tracker.update(answer, state, [np.zeros((1000, 1000, 3), np.uint8)])
         expected = pysot_choice(center, size, boxes, score, shape, settings)
         np.testing.assert_allclose(new.center[0], np.clip(expected[0], 0, 1000), atol=1e-9)
         np.testing.assert_allclose(new.size[0], np.maximum(expected[1], 10), atol=1e-9)
@@ -373,7 +390,7 @@ def test_a_found_box_is_mapped_back_through_the_whole_pixels_that_were_cut():
             corners = np.concatenate((target[:2] - target[2:] / 2, target[:2] + target[2:] / 2))
             x1, y1, x2, y2 = box_in_window(corners, window, search_size) - 0.5  # as the anchors count
             boxes = torch.tensor([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]).expand(1, 1, 1, 1, 4)
-            new = tracker._choose(state, boxes, torch.ones(1, 1, 1, 1).double(), [np.zeros((1000, 1000, 3), np.uint8)], False)
+            new = tracker.update(Answer(boxes, torch.ones(1, 1, 1, 1)), state, [np.zeros((1000, 1000, 3), np.uint8)])
             np.testing.assert_allclose(new.center[0], target[:2], atol=1e-9)
             np.testing.assert_allclose(new.size[0], target[2:], atol=1e-9)
 
