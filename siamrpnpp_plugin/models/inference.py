@@ -75,7 +75,7 @@ def optimize_for_inference(model: nn.Module, search_size: int, template_size: in
     """Fold batch norms into the convolutions before them, and compute large convolutions by minimal filtering.
 
     On a CPU this is faster than a direct convolution can be: that takes the machine's full rate of arithmetic. On a GPU the
-    batch norms are folded, the maps get their channels last, and the tracker plays back what it does on the device as a CUDA graph.
+    batch norms are folded, the maps get their channels last, and the tracker plays its frames back as a CUDA graph.
 
     Args:
         model: A `SiamRPN`. It is changed: its weights cannot be trained or saved any more.

@@ -1,4 +1,4 @@
-"""A function of tensors as a CUDA graph: recorded once per shape, then played back without the time of its Python and launches."""
+"""A function of tensors as a CUDA graph: recorded once per shape, then played back without the time of its launches."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -209,7 +209,8 @@ class SiamRPNTracker:
         clock('post')
         return state
 
-    def _find(self, model: nn.Module, is_lost: bool, kernels: list, crops: np.ndarray, previous: np.ndarray) -> tuple[Tensor, Tensor]:
+    def _find(self, model: nn.Module, is_lost: bool, kernels: list, crops: np.ndarray,
+              previous: np.ndarray) -> tuple[Tensor, Tensor]:
         """(B, 7) packed best candidates and (B, A, H, W) scores, on the model's device.
 
         Args:

@@ -1,8 +1,9 @@
 """Whole videos: several in lockstep through one network, frames read ahead. T frames of a video."""
 
+import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Optional
 
@@ -54,7 +55,8 @@ class _Video:
     def __init__(self, sequence: Any) -> None:
         self.sequence = sequence
         self.frame, self.restart = -1, 0  # index of the present frame, and of the next one to initialise at
-        self.state: Optional[TrackState] = None
+        self.states: Optional[TrackState] = None  # of all videos that were tracked with this one
+        self.row = 0  # of this video in them
         self.size: tuple = ()
         self.boxes, self.confidence, self.kinds, self.seconds, self.held = [], [], [], [], []
         self._queue: deque = deque()
@@ -64,6 +66,10 @@ class _Video:
     def image(self) -> str:
         """The present frame's file."""
         return self.sequence.images[self.frame]
+
+    @property
+    def state(self) -> TrackState:
+        return self.states.select([self.row])
 
     @property
     def has_ended(self) -> bool:
@@ -91,6 +97,14 @@ class _Video:
                            tuple(self.held), self.size)
 
 
+def _joined(videos: Sequence) -> TrackState:
+    """One state of several videos: the one that they have, while the same ones are tracked together."""
+    states = videos[0].states
+    if [video.row for video in videos] == list(range(len(states.center))) and all(video.states is states for video in videos):
+        return states
+    return join_states([video.state for video in videos])
+
+
 @TASK_UTILS.register_module()
 class VideoTracker:
     """Runs a tracker over sequences, several at once: where one ends, the next one takes its place.
@@ -104,7 +118,8 @@ class VideoTracker:
         supervised: The VOT protocol: where box and truth do not overlap (pixels counted as PySOT does), the tracker is
             initialised again five frames later. Sequences need a truth for every frame.
         strict: Whether a frame that cannot be read is an error.
-        readers: Threads that read images ahead.
+        readers: Threads that read images ahead, and as many that cut crops; None: the cores of the process, shared by the
+            ranks of a machine.
 
     Raises:
         ValueError: If a number is not positive; while tracking, with the name of the sequence and its file, if the first frame,
@@ -115,7 +130,10 @@ class VideoTracker:
     stages = STAGES  # what the columns of `seconds` are
 
     def __init__(self, tracker: dict, batch_videos: int = 1, supervised: bool = False, strict: bool = False,
-                 readers: int = 2) -> None:
+                 readers: Optional[int] = None) -> None:
+        if readers is None:
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+            readers = max(cores // int(os.environ.get('LOCAL_WORLD_SIZE', 1)), 1)
         if batch_videos < 1 or readers < 1:
             raise ValueError(f'batch_videos and readers of VideoTracker must be positive, got {batch_videos} and {readers}')
         self.tracker = TASK_UTILS.build(tracker)
@@ -133,19 +151,20 @@ class VideoTracker:
             (sequence, VideoResult), in the order in which they end.
         """
         waiting, running = iter(sequences), []
-        with ThreadPoolExecutor(self.readers) as pool:
+        with ThreadPoolExecutor(self.readers) as pool, ThreadPoolExecutor(self.readers) as cutters:
+            map_crops = cutters.map if self.batch_videos > 1 and self.readers > 1 else map
             while True:
                 while len(running) < self.batch_videos and (sequence := next(waiting, None)) is not None:
                     running.append(_Video(sequence))
                 if not running:
                     return
-                self._step(model, running, pool)
+                self._step(model, running, pool, map_crops)
                 ended = [video for video in running if video.has_ended]
                 running = [video for video in running if not video.has_ended]
                 for video in ended:
                     yield video.sequence, video.result()
 
-    def _step(self, model: nn.Module, videos: list, pool: ThreadPoolExecutor) -> None:
+    def _step(self, model: nn.Module, videos: list, pool: ThreadPoolExecutor, map_crops: Callable) -> None:
         """One frame of each video."""
         clock = Clock()
         images = [video.next_image(pool) for video in videos]
@@ -161,23 +180,23 @@ class VideoTracker:
         for video, image in starting:  # one by one: an error names its sequence
             box = video.sequence.boxes_xyxy[video.frame]
             try:
-                video.state = self.tracker.init(model, [image], box[None])
+                video.states, video.row = self.tracker.init(model, [image], box[None]), 0
             except ValueError as error:
                 raise ValueError(f'{video.sequence.name}, {video.image}: {error}') from error
             video.add(INITIALISED, box, 1)
         if starting:
             clock('network')
         if tracking:
-            state = join_states([video.state for video, _ in tracking])
-            state = self.tracker.update(model, state, [image for _, image in tracking], clock=clock)
-            boxes = state.box_xyxy
+            states = _joined([video for video, _ in tracking])
+            states = self.tracker.update(model, states, [image for _, image in tracking], clock=clock, map_crops=map_crops)
+            boxes = states.box_xyxy
             for index, (video, image) in enumerate(tracking):
-                video.state = state.select([index])
+                video.states, video.row = states, index
                 if self.supervised and self._is_lost(video, boxes[index], image):
                     video.restart = video.frame + self.SKIP
                     video.add(FAILED)
                 else:
-                    video.add(BOX, boxes[index], state.confidence[index])
+                    video.add(BOX, boxes[index], states.confidence[index])
         clock('post')
         for video in videos:
             video.seconds.append(clock.seconds / len(videos))

@@ -21,7 +21,7 @@ loader, index = (benchmark.importlib.import_module(f'speed.{name}') for name in 
 @pytest.fixture(autouse=True)
 def _quick_machine(monkeypatch):
     """The rates of the machine are measured in a moment."""
-    monkeypatch.setattr(timing.matmul_gflops, '__defaults__', (0.001, 'cpu', 64))
+    monkeypatch.setattr(timing.matmul_gflops, '__defaults__', (0.001, 'cpu', 64, torch.float32))
     monkeypatch.setattr(timing.copy_bandwidth, '__defaults__', (0.001, 1 << 16))
 
 

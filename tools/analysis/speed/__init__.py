@@ -7,4 +7,4 @@ A subject is a module with
     run(args, folder) -> list   measures, prints, and returns the rows of `timing.compare`; files go to a temporary folder
 """
 
-SUBJECTS = ('loader', 'store', 'pack', 'step', 'track', 'metrics')
+SUBJECTS = ('loader', 'store', 'pack', 'step', 'track', 'gpu', 'metrics')

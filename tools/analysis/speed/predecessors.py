@@ -345,19 +345,20 @@ class PySOTTracker:
         return np.array([*(self.center - self.size / 2), *self.size])
 
 
-def pysot_tracker(root: str, experiment: str):
+def pysot_tracker(root: str, experiment: str, device: str):
     """PySOT's own tracker with random weights, out of a checkout of it.
 
     Args:
         root: The checkout; needs yacs.
         experiment: Folder of `experiments`.
+        device: 'cpu' or 'cuda'.
     """
     cfg = pysot_config(root, experiment)
-    cfg.CUDA = False
+    cfg.CUDA = device == 'cuda'
     from pysot.models.model_builder import ModelBuilder
     from pysot.tracker.tracker_builder import build_tracker
     model = ModelBuilder().eval()
     for name, parameter in model.named_parameters():
         if '.head.3.' in name:
             torch.nn.init.zeros_(parameter)  # boxes are the anchors: random ones would leave the image
-    return build_tracker(model)
+    return build_tracker(model.to(device))

@@ -4,11 +4,12 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from mmengine import Config
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import init_default_scope
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -19,12 +20,12 @@ from .predecessors import pysot_training_step
 from .timing import apart, compare, matmul_gflops, threads
 
 ROOT = Path(__file__).resolve().parents[3]
-BASELINE, FLOOR = 'PySOT itself', 'matrix products alone'
+BASELINE, AMP, FLOOR = 'PySOT itself', 'ours, bfloat16', 'matrix products alone'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--pysot', type=Path, help='a checkout of PySOT; needs yacs')
-    parser.add_argument('--batch', type=int, default=4, help='step: pairs')
+    parser.add_argument('--batch', type=int, help='step: pairs; default: 4 on a CPU, 32 on a GPU')
     parser.add_argument('--threads', type=int, default=os.cpu_count(), help='step: of the CPU')
 
 
@@ -41,11 +42,12 @@ def example(size: int) -> dict:
                 is_positive=torch.ones(size, dtype=torch.bool), sample_seed=torch.arange(size))
 
 
-def our_step(batch: dict, frozen: bool, device: str) -> tuple[torch.nn.Module, Callable]:
-    """Our model and a function that takes one training step and returns the loss."""
+def our_step(batch: dict, frozen: bool, device: str, amp: bool = False) -> tuple[torch.nn.Module, Callable]:
+    """Our model and a function that takes one training step and returns the loss; in bfloat16 or as PySOT does."""
     model = MODELS.build(Config.fromfile(ROOT / 'configs' / 'siamrpnpp_r50_pysot.py').model).to(device).train()
-    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4),
-                           clip_grad=dict(max_norm=10))
+    wrap = partial(AmpOptimWrapper, dtype='bfloat16') if amp else OptimWrapper
+    wrapper = wrap(optimizer=torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4),
+                   clip_grad=dict(max_norm=10))
     model.backbone.freeze_stages(4 if frozen else 1)
     return model, lambda: model.train_step(batch, wrapper)['loss'].item()
 
@@ -72,10 +74,10 @@ def make(who: str, root: Path, size: int, number: int, frozen: bool, count: int)
     torch.set_num_threads(number)
     torch.set_flush_denormal(True)  # random weights have vanishing gradients, whose arithmetic is slow on a CPU
     batch = example(size)
-    if who == 'ours' and device == 'cpu':
+    if who != BASELINE and device == 'cpu':
         keep_freed_memory()  # as tools/train.py does
-    step = pysot_step(root, batch, frozen, device) if who == BASELINE else our_step(batch, frozen, device)[1]
-    for _ in range(2):
+    step = pysot_step(root, batch, frozen, device) if who == BASELINE else our_step(batch, frozen, device, who == AMP)[1]
+    for _ in range(2 if device == 'cpu' else 10):
         step()
 
     def timed() -> tuple:
@@ -98,17 +100,20 @@ def flops(model: torch.nn.Module, batch: dict) -> float:
 def run(args: argparse.Namespace, folder: Path) -> list[dict]:
     del folder
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    size = args.batch or (4 if device == 'cpu' else 32)
     rows = []
     for frozen in (True, False):
-        work = flops(our_step(example(args.batch), frozen, 'cpu')[0], example(args.batch))
+        work = flops(our_step(example(2), frozen, 'cpu')[0], example(2)) * size / 2
+        rate = dict(size=2048) if device == 'cpu' else dict(device=device, size=8192, dtype=torch.bfloat16)
 
-        def floor(work: float = work) -> tuple:
+        def floor(work: float = work, rate: dict = rate) -> tuple:
             with threads(args.threads):
-                return 1, work / (matmul_gflops(0.3, device, 2048) * 1e9)
+                return 1, work / (matmul_gflops(0.3, **rate) * 1e9)
 
+        place = f'{args.threads} threads' if device == 'cpu' else torch.cuda.get_device_name()
         state = 'frozen backbone' if frozen else 'layer2-4 trained'
-        title = f'step, R50, batch {args.batch}, {args.threads} threads, {work / 2e9:.0f} GMAC, {state}, steps/s'
-        with apart({who: (make, who, args.pysot, args.batch, args.threads, frozen, 2 if device == 'cpu' else 20)
-                    for who in (BASELINE, 'ours')}) as ways:
+        title = f'step, R50, batch {size}, {place}, {work / 2e9:.0f} GMAC, {state}, steps/s'
+        names, count = ((BASELINE, 'ours'), 2) if device == 'cpu' else ((BASELINE, 'ours', AMP), 20)
+        with apart({who: (make, who, args.pysot, size, args.threads, frozen, count) for who in names}) as ways:
             rows += compare(title, {**ways, FLOOR: floor}, BASELINE, args.rounds, FLOOR)
     return rows

@@ -138,14 +138,16 @@ def machine() -> dict:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     found = dict(cpu=(names or [platform.processor()])[0], cores=cores, python=platform.python_version(), torch=torch.__version__,
                  opencv=cv2.__version__, numpy=np.__version__, lmdb=lmdb.__version__)
+    if torch.cuda.is_available():
+        found.update(gpu=torch.cuda.get_device_name(), cudnn=torch.backends.cudnn.version())
     with threads(1):
         found.update(matmul_gflops_per_core=round(matmul_gflops()), copy_gb_per_second=round(copy_bandwidth(), 1))
     return found
 
 
-def matmul_gflops(seconds: float = 0.2, device: str = 'cpu', size: int = 1024) -> float:
-    """10^9 additions and multiplications per second of float32 matrix products, the best of many, on torch's threads."""
-    left, right = torch.ones(2, size, size, device=device)
+def matmul_gflops(seconds: float = 0.2, device: str = 'cpu', size: int = 1024, dtype: torch.dtype = torch.float32) -> float:
+    """10^9 additions and multiplications per second of matrix products, the best of many, on torch's threads or a device."""
+    left, right = torch.randn(2, size, size, device=device).to(dtype)
     end, best = time.perf_counter() + seconds, float('inf')
     while time.perf_counter() < end:
         start = time.perf_counter()
@@ -234,7 +236,9 @@ def _serve(pipe: Any, make: Callable, args: tuple) -> None:
 
 
 def _most_memory() -> float:
-    """MB that this process ever held at once."""
+    """MB that this process ever held at once: of the GPU's memory, where it has worked with one."""
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 1e6
     status = Path('/proc/self/status')
     if status.exists():  # of this program only; `getrusage` counts what ran before it too
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith('VmHWM')) * 1024 / 1e6

@@ -82,7 +82,7 @@ def timed(tracker: object, update: Callable, images: list, count: int, number: i
 
 
 def make_pysot(root: Path, experiment: str, *args: object) -> Callable:
-    tracker = pysot_tracker(root, experiment)
+    tracker = pysot_tracker(root, experiment, 'cpu')
     return timed(tracker, tracker.track, *args)
 
 

@@ -1,0 +1,141 @@
+"""Frames per second of tracking on a GPU: PySOT's one target, ours one at a time and many at once, from memory and from files.
+
+Weights are random, as in `track`. Each way has a process of its own; its memory is the GPU's.
+"""
+
+import argparse
+import itertools
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Optional
+
+import cv2
+import numpy as np
+import torch
+
+from siamrpnpp_plugin.apis import SOTracker, build_tracker, init_model
+from siamrpnpp_plugin.tracking import VideoTracker
+
+from .predecessors import pysot_tracker
+from .samples import synthetic_root
+from .timing import apart, compare, matmul_gflops
+from .track import BOX_XYWH, NETWORKS, ROOT, products, random_model
+
+FLOOR = 'its products alone, float16'
+BATCHES = 1, 16, 64
+BATCH_OF_FILES = 32
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--pysot', type=Path, help='a checkout of PySOT; needs yacs')
+    parser.add_argument('--networks', nargs='+', choices=tuple(NETWORKS), default=list(NETWORKS), help='track, gpu: default: all')
+
+
+def missing(args: argparse.Namespace) -> str:
+    if not torch.cuda.is_available():
+        return 'a GPU that torch sees'
+    return '' if args.pysot else '--pysot PATH_OF_A_CHECKOUT: it is compared with PySOT itself'
+
+
+def timed(update: Callable, batch: int) -> Callable:
+    """What a process does in a turn: updates for two seconds; each waits for its result."""
+    update(), update()
+
+    def run() -> tuple:
+        start, count = time.perf_counter(), 0
+        while time.perf_counter() - start < 2:
+            update()
+            count += batch
+        return count, time.perf_counter() - start
+
+    return run
+
+
+def make_pysot(root: Path, experiment: str, images: list) -> Callable:
+    tracker = pysot_tracker(root, experiment, 'cuda')
+    frames = [cv2.imread(str(path)) for path in images]
+    tracker.init(frames[0], BOX_XYWH)
+    turn = itertools.cycle(frames)
+    return timed(lambda: tracker.track(next(turn)), 1)
+
+
+def make_ours(config: str, checkpoint: Path, fast: bool, batch: int, images: list) -> Callable:
+    model = init_model(ROOT / 'configs' / config, checkpoint, 'cuda', fast=fast)
+    frames = [cv2.imread(str(path)) for path in images]
+    if batch == 1:
+        tracker = SOTracker(model)
+        tracker.init(frames[0], BOX_XYWH)
+        turn = itertools.cycle(frames)
+        return timed(lambda: tracker.update(next(turn)), 1)
+    return timed(_Lockstep(model, frames, batch), batch)
+
+
+class _Lockstep:
+    """Updates of many targets, each in a video of its own, whose frames are in memory."""
+
+    def __init__(self, model: torch.nn.Module, frames: list, batch: int) -> None:
+        self.model, self.tracker = model, build_tracker(model.cfg)
+        self.turns = [itertools.islice(itertools.cycle(frames), number % len(frames), None) for number in range(batch)]
+        x, y, width, height = BOX_XYWH
+        self.state = self.tracker.init(model, self._frames(), np.array([[x, y, x + width, y + height]] * batch))
+        self.cutters = ThreadPoolExecutor(os.cpu_count())  # as `VideoTracker` has them
+
+    def _frames(self) -> list:
+        return [next(turn) for turn in self.turns]
+
+    def __call__(self) -> None:
+        self.state = self.tracker.update(self.model, self.state, self._frames(), map_crops=self.cutters.map)
+
+
+def make_pysot_from_files(root: Path, experiment: str, images: list) -> Callable:
+    tracker = pysot_tracker(root, experiment, 'cuda')
+    tracker.init(cv2.imread(str(images[0])), BOX_XYWH)
+    turn = itertools.cycle(images)
+    return timed(lambda: tracker.track(cv2.imread(str(next(turn)))), 1)
+
+
+def make_ours_from_files(config: str, checkpoint: Path, batch: int, images: list) -> Callable:
+    """`VideoTracker`, as tools/test.py runs it; a turn is three times as many videos as run at once, of 40 frames."""
+    model = init_model(ROOT / 'configs' / config, checkpoint, 'cuda', fast=True)
+    tracker = VideoTracker(dict(model.cfg.tracker), batch_videos=batch)
+    x, y, width, height = BOX_XYWH
+    boxes = np.array([[x, y, x + width, y + height]] * len(images))
+
+    def run(videos: Optional[int] = None) -> tuple:
+        sequences = [SimpleNamespace(name=str(number), images=[str(path) for path in images], boxes_xyxy=boxes, polygons=None)
+                     for number in range(videos or 3 * batch)]
+        start = time.perf_counter()
+        count = sum(len(result.boxes_xyxy) for _, result in tracker.track(model, sequences))
+        return count, time.perf_counter() - start
+
+    run(batch)
+    return run
+
+
+def run(args: argparse.Namespace, folder: Path) -> list[dict]:
+    video = next(path.parent for path in sorted(synthetic_root(folder).rglob('*.JPEG')))
+    images = sorted(path for path in video.iterdir() if path.suffix == '.JPEG')[:40]
+    rows = []
+    for name in args.networks:
+        network, checkpoint = NETWORKS[name], folder / f'{name}.pth'
+        torch.save(dict(state_dict=random_model(network.config).state_dict()), checkpoint)
+        work, ours = products(network), (network.config, checkpoint)
+
+        def floor(work: float = work) -> tuple:
+            return 1, work / (matmul_gflops(0.3, 'cuda', 8192, torch.float16) * 1e9)
+
+        place = f'{name}, {work / 2e9:.1f} GMAC, {torch.cuda.get_device_name()}'
+        makers = {'PySOT itself': (make_pysot, args.pysot, network.experiment, images[:20]),
+                  'torch': (make_ours, *ours, False, 1, images[:20]),
+                  **{f'fast, {batch} at once': (make_ours, *ours, True, batch, images[:20]) for batch in BATCHES}}
+        with apart(makers) as ways:
+            rows += compare(f'track, {place}, frames/s', {**ways, FLOOR: floor}, 'PySOT itself', args.rounds, FLOOR)
+        makers = {'PySOT itself': (make_pysot_from_files, args.pysot, network.experiment, images),
+                  f'fast, {BATCH_OF_FILES} videos at once': (make_ours_from_files, *ours, BATCH_OF_FILES, images)}
+        with apart(makers) as ways:
+            rows += compare(f'test from JPEG files of 1280x720, {place}, frames/s', ways, 'PySOT itself', args.rounds)
+    return rows
