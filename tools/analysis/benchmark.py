@@ -6,7 +6,7 @@
     python tools/analysis/benchmark.py pack [--root ILSVRC2015]   # crops per second against the seed's way
     python tools/analysis/benchmark.py step --pysot PYSOT         # training steps of R50 against PySOT itself (a checkout; yacs)
     python tools/analysis/benchmark.py track [--pysot PYSOT]      # frames per second on a CPU, also in ONNX Runtime and 8 bits
-    python tools/analysis/benchmark.py gpu --pysot PYSOT          # frames per second on a GPU, one target and many, from files too
+    python tools/analysis/benchmark.py gpu --pysot PYSOT          # frames per second on a GPU, one target and many
     python tools/analysis/benchmark.py metrics --got10k GOT10K    # scored frames against the got10k toolkit itself (a checkout)
     python tools/analysis/benchmark.py all --markdown             # the table of the README, of what can run
 
