@@ -41,9 +41,9 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--save', type=Path, metavar='OUT.mp4', help='video with boxes; OUT.txt beside it has x,y,w,h,score')
     parser.add_argument('--show', action='store_true', help='show each frame in a window')
     parser.add_argument('--max-frames', type=int, metavar='N')
-    parser.add_argument('--fast', action='store_true', help='on a CPU: less arithmetic, more memory, boxes to .01 pixels')
+    parser.add_argument('--fast', action='store_true', help='on a CPU less arithmetic, more memory, boxes to .01 pixels; on a GPU float16')
     parser.add_argument('--strict', action='store_true', help='a frame that cannot be read is an error; default: the box stays')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--device', help='default: a GPU if there is one; an exported network runs on the CPU')
     return parser.parse_args(argv)
 
 
@@ -125,7 +125,9 @@ def run(args: argparse.Namespace) -> None:
     if first is None:
         raise ValueError(f'the first frame of {args.source} cannot be read')
     box = args.box or select_box(first)
-    tracker = SOTracker(init_model(args.config, args.checkpoint, device=args.device, fast=args.fast))
+    uses_gpu = torch.cuda.is_available() and not args.checkpoint.is_dir()
+    device = args.device or ('cuda' if uses_gpu else 'cpu')
+    tracker = SOTracker(init_model(args.config, args.checkpoint, device=device, fast=args.fast))
     tracker.init(first, box)
     rows, trail, held, seconds, confidence = [], deque(maxlen=TRAIL), 0, 0.0, 1.0
     known, count = count, min(count or args.max_frames or 0, args.max_frames or count or 0) or None

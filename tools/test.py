@@ -43,7 +43,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, help='default: NAME_OF_THE_CHECKPOINT_BENCHMARK beside the checkpoint')
     parser.add_argument('--tracker-name', help='folder of the result files in OUT; default: the checkpoint\'s name')
     parser.add_argument('--batch-videos', type=int, default=1, metavar='B', help='videos that run at once, faster on a GPU')
-    parser.add_argument('--fast', action='store_true', help='on a CPU: less arithmetic, more memory, boxes to .01 pixels')
+    parser.add_argument('--fast', action='store_true', help='on a CPU less arithmetic, more memory, boxes to .01 pixels; on a GPU float16')
     parser.add_argument('--strict', action='store_true', help='a frame that cannot be read is an error; default: the box stays')
     parser.add_argument('--overwrite', action='store_true', help='track again what lies in OUT already')
     parser.add_argument('--static', action='store_true', help='score a box that stays where it was, too')
@@ -63,8 +63,12 @@ def build_runner(args: argparse.Namespace, config: Config, sequences: list) -> R
     form = result_format(args.benchmark)
     metric = dict(vot=dict(type='VOTMetric', benchmark=args.benchmark), votlt=dict(type='VOTLTMetric'),
                   got10k=dict(type='GOT10kMetric')).get(form, dict(type='OPEMetric'))
+    uses_gpu = torch.cuda.is_available() and not args.checkpoint.is_dir()
+    device = f'cuda:{int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count()}' if uses_gpu else 'cpu'
+    if uses_gpu:
+        torch.cuda.set_device(device)
     return Runner(
-        init_model(config, args.checkpoint, fast=args.fast), work_dir=str(args.out), launcher=config.launcher,
+        init_model(config, args.checkpoint, device, args.fast), work_dir=str(args.out), launcher=config.launcher,
         log_level='WARNING', env_cfg=config.get('env_cfg', dict(dist_cfg=dict(backend='nccl'))),
         cfg=dict(model_wrapper_cfg=dict(type='siamrpnpp_plugin.SameOnEachRank')),
         default_scope='siamrpnpp_plugin', experiment_name=f'{args.tracker_name}_{time.time_ns()}',

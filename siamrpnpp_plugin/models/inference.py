@@ -7,6 +7,7 @@ from mmcv.cnn import fuse_conv_bn
 from torch import Tensor, nn
 
 from ..ops.winograd import POINTS, tile_matrices, transform_kernels, winograd_conv2d
+from .gpu_layers import fuse_layers
 
 TRANSFORM_COST = 110  # products that take as long as transforming one number, there or back (measured, AVX512)
 MIN_SAVING = 1.25  # estimated time of the direct convolution over that of the tiles, below which it stays
@@ -71,7 +72,7 @@ def best_tile(conv: nn.Conv2d, size: tuple[int, int], weight_growth: float) -> O
 
 @torch.inference_mode()
 def optimize_for_inference(model: nn.Module, search_size: int, template_size: int = 127, weight_growth: float = 8,
-                           gpu_dtype: torch.dtype = torch.float16) -> nn.Module:
+                           gpu_dtype: Optional[torch.dtype] = None) -> nn.Module:
     """Fold batch norms into the convolutions before them, and compute large convolutions by minimal filtering.
 
     On a CPU this is faster than a direct convolution can be: that takes the machine's full rate of arithmetic. On a GPU the
@@ -83,15 +84,15 @@ def optimize_for_inference(model: nn.Module, search_size: int, template_size: in
         template_size: Side of the templates in pixels.
         weight_growth: How many times the memory of a kernel its transform may take: 7.2 is the most that is of use, 4 and 1.8
             are slower and leaner, 1 keeps all convolutions direct.
-        gpu_dtype: Numbers that a GPU computes the maps with. float16 changes boxes by tenths of a pixel; the decoding, the choice
-            of a box and its way are float32 and float64 as ever.
+        gpu_dtype: Numbers that a GPU computes the maps with; None: float16, or bfloat16 for weights whose maps leave its range.
+            Boxes are decoded and chosen in float32 and float64 as ever.
 
     Returns:
         The model, in evaluation mode.
 
     Raises:
         ValueError: If its outputs are other ones now: a network in which a batch norm does not follow the convolution that was
-            registered before it.
+            registered before it, or `gpu_dtype` does not do.
     """
     device = next(model.eval().parameters()).device
     generator = torch.Generator().manual_seed(0)
@@ -106,24 +107,40 @@ def optimize_for_inference(model: nn.Module, search_size: int, template_size: in
     sizes: dict = {}
     handles = [module.register_forward_pre_hook(lambda conv, inputs: sizes.update({conv: tuple(inputs[0].shape[2:])}))
                for module in model.modules() if isinstance(module, nn.Conv2d)]
-    before = run()
-    tolerance = 1e-3
-    for handle in handles:
-        handle.remove()
-    fuse_conv_bn(model)
-    if device.type == 'cpu':
-        for parent in list(model.modules()):
-            for name, conv in list(parent.named_children()):
-                tile = best_tile(conv, sizes[conv], weight_growth) if conv in sizes else None
-                if tile is not None:
-                    setattr(parent, name, WinogradConv2d(conv, tile))
-    else:
-        for part in (model.backbone, model.neck, model.head):
-            if part is not None:
-                part.to(gpu_dtype, memory_format=torch.channels_last)
-        model.use_cuda_graphs = True
-        tolerance = max(tolerance, 32 * torch.finfo(gpu_dtype).eps)
-    for after, expected in zip(run(), before):
-        if not (after - expected).abs().max() <= tolerance * expected.abs().max():
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # to tell rounding from another function
+        before = run()
+        for handle in handles:
+            handle.remove()
+        fuse_conv_bn(model)
+        if device.type == 'cpu':
+            _filter_convolutions(model, sizes, weight_growth)
+        else:
+            fuse_layers(model)
+        if not _agree(run(), before, 1e-3):
             raise ValueError('batch norms of this network cannot be folded: its outputs change. Use it as it is')
+    if device.type != 'cpu':
+        dtypes = (torch.float16, torch.bfloat16) if gpu_dtype is None else (gpu_dtype, )
+        weights = [(part, part.state_dict()) for part in (model.backbone, model.neck, model.head) if part is not None]
+        for dtype in dtypes:
+            for part, values in weights:
+                part.to(dtype, memory_format=torch.channels_last).load_state_dict(values)
+            if _agree(run(), before, max(32 * torch.finfo(dtype).eps, 4e-3)):
+                break
+        else:
+            raise ValueError(f'the outputs of this network change too much in {dtype}; gpu_dtype=torch.float32 keeps them')
+        model.use_cuda_graphs = True
     return model.requires_grad_(False)
+
+
+def _filter_convolutions(model: nn.Module, sizes: dict, weight_growth: float) -> None:
+    """Put a `WinogradConv2d` wherever one is faster; `sizes` has (height, width) of the input by convolution."""
+    for parent in list(model.modules()):
+        for name, conv in list(parent.named_children()):
+            tile = best_tile(conv, sizes[conv], weight_growth) if conv in sizes else None
+            if tile is not None:
+                setattr(parent, name, WinogradConv2d(conv, tile))
+
+
+def _agree(maps: tuple, expected: tuple, tolerance: float) -> bool:
+    """Whether maps differ by no more than a share of the largest value."""
+    return all((ours - theirs).abs().max() <= tolerance * theirs.abs().max() for ours, theirs in zip(maps, expected))

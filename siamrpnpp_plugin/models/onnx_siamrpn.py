@@ -52,6 +52,10 @@ class OnnxSiamRPN(nn.Module):
             if not self._file(name).is_file():
                 raise FileNotFoundError(f'{self._file(name)} is missing; tools/export_onnx.py writes it')
 
+    def to(self, *args, **kwargs) -> 'OnnxSiamRPN':
+        """It stays where ONNX Runtime gives its outputs, whatever device a Runner has."""
+        return self
+
     def _file(self, name: str) -> Path:
         return self.folder / f'{name}.onnx'
 

@@ -35,6 +35,13 @@ class SiamRPN(BaseModel):
         self.neck = None if neck is None else MODELS.build(neck)
         self.head = MODELS.build(head)
 
+    def to(self, *args, **kwargs) -> 'SiamRPN':
+        """As torch's. On a GPU weights lie channels last, as the maps do."""
+        model = super().to(*args, **kwargs)
+        if next(self.parameters()).is_cuda:
+            super().to(memory_format=torch.channels_last)
+        return model
+
     def extract_template(self, template: Tensor) -> tuple[Tensor, ...]:
         """Features of the target, one map per level.
 

@@ -25,8 +25,8 @@ def padded_batch(batch: int) -> int:
 class GraphedFunction:
     """A function of tensors, B first, whose rows do not depend on each other, on the present GPU.
 
-    The first call with a shape takes seconds: it runs the function for real a few times. The function must not wait for the
-    device, nor do anything on the CPU that is to happen again. What it returns is valid until the next call.
+    The first call with a shape takes a second or less: it runs the function for real a few times. The function must not wait for
+    the device, nor do anything on the CPU that is to happen again. What it returns is valid until the next call.
 
     Args:
         function: Of nested lists and tuples of tensors or NumPy arrays; recorded, it gets tensors on the GPU.
@@ -71,13 +71,11 @@ class GraphedFunction:
         before = torch.cuda.current_stream()
         stream = torch.cuda.Stream()
         stream.wait_stream(before)
-        flags = dict(enabled=True, benchmark=True, deterministic=torch.backends.cudnn.deterministic,
-                     allow_tf32=torch.backends.cudnn.allow_tf32)
-        with torch.cuda.stream(stream), torch.backends.cudnn.flags(**flags):
+        with torch.cuda.stream(stream):
             for _ in range(3):  # libraries choose their algorithms and take their memory
                 self._function(*inputs)
         before.wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.backends.cudnn.flags(**flags), torch.cuda.graph(graph):
+        with torch.cuda.graph(graph):
             outputs = self._function(*inputs)
         return _Recording(graph, places, pinned, outputs, torch.cuda.Event())

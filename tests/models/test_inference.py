@@ -3,10 +3,12 @@
 import pytest
 import torch
 from conftest import ROOT, small_model_config
+from mmcv.cnn import fuse_conv_bn
 from mmengine import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from siamrpnpp_plugin.models.gpu_layers import DepthwiseConv2d, FusedBlock, FusedConv2d, PointwiseConv2d, fuse_layers
 from siamrpnpp_plugin.models.inference import WinogradConv2d, best_tile, optimize_for_inference
 from siamrpnpp_plugin.registry import MODELS
 
@@ -49,6 +51,22 @@ def test_the_maps_are_the_same(name, search_size, convolutions):
     assert len(filtered(model)) >= convolutions
     for after, expected in zip(maps(model, search_size), before):
         assert (after - expected).abs().max() < 2e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize(('name', 'layers'), [
+    ('siamrpnpp_mobilenetv2_pysot', (FusedConv2d, PointwiseConv2d, DepthwiseConv2d)),
+    ('siamrpn_alexnet_pysot', (FusedConv2d, PointwiseConv2d)),
+    (None, (FusedConv2d, PointwiseConv2d, FusedBlock)),  # ResNet-18
+    pytest.param('siamrpnpp_r50_pysot', (FusedConv2d, PointwiseConv2d, FusedBlock), marks=pytest.mark.slow),
+])
+def test_layers_for_a_gpu_compute_the_same(name, layers):
+    """Their arithmetic, step by step, on a CPU; on a GPU see tracking/test_on_gpu.py."""
+    model = build(small_model_config() if name is None else Config.fromfile(ROOT / 'configs' / f'{name}.py').model)
+    before = maps(model, 255)
+    fuse_layers(fuse_conv_bn(model))
+    assert {type(module) for module in model.modules()} >= set(layers)
+    for after, expected in zip(maps(model, 255), before):
+        torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-5 * expected.abs().max().item())
 
 
 def test_without_growth_only_batch_norms_are_folded():

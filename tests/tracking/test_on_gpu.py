@@ -12,6 +12,13 @@ from siamrpnpp_plugin.models.inference import optimize_for_inference
 from siamrpnpp_plugin.ops.cuda_graph import GraphedFunction, padded_batch
 from siamrpnpp_plugin.tracking import SiamRPNTracker
 
+
+@pytest.fixture(autouse=True)
+def _full_precision(monkeypatch):
+    """Random networks decide by a hair: let nothing but float16, where it is asked for, round."""
+    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
+
+
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 
 
@@ -38,9 +45,9 @@ def test_boxes_are_those_of_the_cpu(settings):
     model, videos = moving_model(), frames(8)
     expected = boxes_of(model, SiamRPNTracker(**settings), videos)
     model.cuda()
-    np.testing.assert_allclose(boxes_of(model, SiamRPNTracker(**settings), videos), expected, atol=0.5)
+    np.testing.assert_allclose(boxes_of(model, SiamRPNTracker(**settings), videos), expected, atol=0.05)
     optimize_for_inference(model, 255, gpu_dtype=torch.float32)
-    np.testing.assert_allclose(boxes_of(model, SiamRPNTracker(**settings), videos), expected, atol=0.5)
+    np.testing.assert_allclose(boxes_of(model, SiamRPNTracker(**settings), videos), expected, atol=0.05)
 
 
 @needs_gpu
@@ -55,7 +62,7 @@ def test_what_is_played_back_is_what_is_computed():
 @needs_gpu
 def test_a_batch_is_the_same_as_each_alone():
     model, videos = moving_model(), frames(6)
-    optimize_for_inference(model.cuda(), 255)
+    optimize_for_inference(model.cuda(), 255, gpu_dtype=torch.float32)
     tracker = SiamRPNTracker()
     together = boxes_of(model, tracker, videos)
     for index in range(len(BOXES)):
@@ -83,7 +90,8 @@ def test_every_network_can_be_made_fast(name):
     torch.manual_seed(0)
     model = build_model(ROOT / 'configs' / f'{name}.py').cuda()
     tracker = model.cfg.tracker
-    assert next(optimize_for_inference(model, tracker.get('search_size', 255)).parameters()).dtype == torch.float16
+    optimize_for_inference(model, tracker.get('search_size', 255))
+    assert next(model.parameters()).dtype in (torch.float16, torch.bfloat16)
 
 
 @needs_gpu

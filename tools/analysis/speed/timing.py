@@ -183,6 +183,13 @@ class Apart:
         self._process = context.Process(target=_serve, args=(pipe, make, args), daemon=True)
         self._process.start()
         pipe.close()
+
+    def wait(self) -> None:
+        """Until it is ready.
+
+        Raises:
+            RuntimeError: If it cannot be, with its reason.
+        """
         self._receive()
 
     def _receive(self) -> Any:
@@ -216,6 +223,8 @@ def apart(makers: dict[str, tuple]) -> Iterator[dict[str, Apart]]:
     try:
         for name, (make, *args) in makers.items():
             ways[name] = Apart(name, make, *args)
+        for way in ways.values():  # all start at once
+            way.wait()
         yield ways
     finally:
         for way in ways.values():
