@@ -58,8 +58,8 @@ def init_model(config: Union[str, 'os.PathLike[str]', dict], checkpoint: Optiona
             runs in ONNX Runtime.
         device: Device of the model.
         fast: Whether to fold and filter what can be, see `optimize_for_inference`: on a CPU boxes change by less than .01 pixels
-            and come up to twice as fast, for up to four times the memory; a GPU computes in float16. Such a model cannot be trained
-            or saved.
+            and come up to twice as fast, for up to four times the memory; a GPU computes in float16. Such a model cannot be
+            trained or saved.
 
     Returns:
         The model in evaluation mode, with the config as attribute `cfg`.

@@ -41,7 +41,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--save', type=Path, metavar='OUT.mp4', help='video with boxes; OUT.txt beside it has x,y,w,h,score')
     parser.add_argument('--show', action='store_true', help='show each frame in a window')
     parser.add_argument('--max-frames', type=int, metavar='N')
-    parser.add_argument('--fast', action='store_true', help='on a CPU less arithmetic, more memory, boxes to .01 pixels; on a GPU float16')
+    parser.add_argument('--fast', action='store_true',
+                        help='on a CPU less arithmetic, more memory, boxes to .01 pixels; on a GPU float16')
     parser.add_argument('--strict', action='store_true', help='a frame that cannot be read is an error; default: the box stays')
     parser.add_argument('--device', help='default: a GPU if there is one; an exported network runs on the CPU')
     return parser.parse_args(argv)

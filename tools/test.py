@@ -43,7 +43,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, help='default: NAME_OF_THE_CHECKPOINT_BENCHMARK beside the checkpoint')
     parser.add_argument('--tracker-name', help='folder of the result files in OUT; default: the checkpoint\'s name')
     parser.add_argument('--batch-videos', type=int, default=1, metavar='B', help='videos that run at once, faster on a GPU')
-    parser.add_argument('--fast', action='store_true', help='on a CPU less arithmetic, more memory, boxes to .01 pixels; on a GPU float16')
+    parser.add_argument('--fast', action='store_true',
+                        help='on a CPU less arithmetic, more memory, boxes to .01 pixels; on a GPU float16')
     parser.add_argument('--strict', action='store_true', help='a frame that cannot be read is an error; default: the box stays')
     parser.add_argument('--overwrite', action='store_true', help='track again what lies in OUT already')
     parser.add_argument('--static', action='store_true', help='score a box that stays where it was, too')
