@@ -44,7 +44,8 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='source', required=True)
     for name, source in SOURCES.items():
-        command = commands.add_parser(name, help=source.__doc__.splitlines()[0], description=inspect.getdoc(source),
+        about = inspect.getdoc(source)
+        command = commands.add_parser(name, help=about.partition('\n\n')[0].replace('%', '%%'), description=about,
                                       epilog=f'Filters. {inspect.getdoc(Filters)}',
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
         command.add_argument('root', type=Path, help='folder of the data set as published')

@@ -45,6 +45,16 @@ def packed(source: Source, path: Path, **changes) -> CropStore:
     return CropStore(str(path))
 
 
+def test_the_help_of_packing_lists_every_reader(capsys):
+    with pytest.raises(SystemExit) as error:
+        load_tool('pack_dataset.py').parse_args(['--help'])
+    assert error.value.code == 0
+    text = capsys.readouterr().out
+    assert 'GOT-10k_Train_000001/%08d.jpg' in text
+    for name in SOURCES:
+        assert f'\n    {name} ' in text
+
+
 @pytest.mark.parametrize('name', SOURCES)
 def test_every_reader_offers_its_arguments_to_the_command_line(name, capsys):
     with pytest.raises(SystemExit) as error:
