@@ -194,6 +194,23 @@ def test_trackingnet_reads_some_chunks(trackingnet):
         SOURCES['trackingnet'](trackingnet / 'TRAIN_0')
 
 
+def test_a_lost_image_does_not_shift_the_boxes_of_those_behind_it(got10k, lasot, trackingnet):
+    lines = [f'{10 * number},20,40,30' for number in range(1, 5)]
+    for name, root, video, boxes, images, frames in (
+            ('got10k', got10k, 'GOT-10k_Train_000001', 'train/{}/groundtruth.txt', 'train/{}/{:08d}.jpg', (1, 2, 3, 4)),
+            ('lasot', lasot, 'zebra-1', '{}/groundtruth.txt', '{}/img/{:08d}.jpg', (1, 2, 3)),
+            ('trackingnet', trackingnet, 'TRAIN_0/aaaaaaaaaaa_0', 'TRAIN_0/anno/aaaaaaaaaaa_0.txt',
+             'TRAIN_0/frames/aaaaaaaaaaa_0/{1}.jpg', (0, 1, 2))):
+        layouts.write_text(root / boxes.format(video), '\n'.join(lines[:len(frames)]))
+        before = read_all(SOURCES[name](root))[0][video, '0']
+        (root / images.format(video, frames[1])).unlink()
+        (track, ), (skip, ) = SOURCES[name](root).read(video)
+        assert track.frames.tolist() == [frame for frame in frames if frame != frames[1]]
+        assert track.boxes_xyxy.tolist() == np.delete(before.boxes_xyxy, 1, axis=0).tolist()
+        assert skip.reason == 'missing image'
+        assert skip.where.endswith(f'line 2: {Path(images.format(video, 0)).parent} has no image {frames[1]}')
+
+
 # ---- YouTube-BB
 
 

@@ -11,7 +11,9 @@ from .base import Skip, Source, Track, TrackRows, has_area, image_files
 
 
 class FramewiseSource(Source):
-    """Videos of one target whose file of boxes has a line x, y, width, height for each image, in order of the images' numbers."""
+    """Videos of one target whose file of boxes has a line x, y, width, height for each image, from number `first_frame` on."""
+
+    first_frame = 1
 
     def read_target(self, video: str, images: Path, boxes: Path, hidden: dict, category: str = '',
                     size: Optional[tuple] = None, occluded: Optional[np.ndarray] = None,
@@ -20,7 +22,7 @@ class FramewiseSource(Source):
 
         Args:
             video: Its name.
-            images: Folder of the images, `NUMBER.jpg`; they may have gaps.
+            images: Folder of the images, `NUMBER.jpg`.
             boxes: File of the boxes.
             hidden: Reason -> (T,) bool: frames without a visible target.
             category: Of the target.
@@ -34,27 +36,26 @@ class FramewiseSource(Source):
         except OSError:
             return [], [Skip('missing annotation', f'{video}: {boxes.name} cannot be read')]
         rows, where = TrackRows(category), self.where(boxes)
-        if len(lines) > len(found):
-            skips += [Skip('missing image', f'{where} line {index + 1}: there are only {len(found)} images')
-                      for index in range(len(found), len(lines))]
-        for index, (number, image) in enumerate(found.items()):
-            if index >= len(lines):
-                skips.append(Skip('missing annotation', f'{where}: no line for {self.where(image)}'))
-                continue
+        for index, line in enumerate(lines):
+            number = self.first_frame + index  # by number: a lost image must not shift the boxes of those behind it
+            image = found.pop(number, None)
             place = f'{where} line {index + 1}'
             reason = next((reason for reason, flags in hidden.items() if flags[index]), '')
-            corners = parse_xywh(lines[index], first_pixel)
-            if reason:
+            corners = parse_xywh(line, first_pixel)
+            if image is None:
+                skips.append(Skip('missing image', f'{place}: {self.where(images)} has no image {number}'))
+            elif reason:
                 skips.append(Skip(reason, place))
             elif corners is None:
-                skips.append(Skip('malformed annotation', f'{place}: {lines[index].strip()[:80]!r} is not x, y, width, height'))
+                skips.append(Skip('malformed annotation', f'{place}: {line.strip()[:80]!r} is not x, y, width, height'))
             elif not any(map(math.isfinite, corners)):
                 skips.append(Skip('no box', place))
             elif not has_area(corners):
-                skips.append(Skip('zero-size box', f'{place}: {lines[index].strip()[:80]}'))
+                skips.append(Skip('zero-size box', f'{place}: {line.strip()[:80]}'))
             else:
                 is_occluded = occluded is not None and bool(occluded[index])
                 rows.rows.append((number, corners, str(image), is_occluded, False, size))
+        skips += [Skip('missing annotation', f'{where}: no line for {self.where(image)}') for image in found.values()]
         return [rows.track(video, '0')] if rows.rows else [], skips
 
     def count_lines(self, boxes: Path) -> int:

@@ -22,6 +22,7 @@ class TrackingNetSource(FramewiseSource):
     """
 
     name = 'trackingnet'
+    first_frame = 0
     arguments = dict(chunks=dict(type=int, nargs='+', metavar='N', help='which of TRAIN_0 ... TRAIN_11; default: all there are'))
 
     def __init__(self, root: str, chunks: Optional[Sequence[int]] = None) -> None:
