@@ -67,8 +67,8 @@ def parse_args(argv=None) -> argparse.Namespace:
             kind = dict(action=argparse.BooleanOptionalAction) if field.type is bool else dict(type=float)
             command.add_argument(flag(field.name), default=default, help=f'filter, see below; default: {default}', **kind)
         command.add_argument('--shard', type=shard, default=(0, 1), metavar='i/n', help='pack the i-th of n parts, i from 0')
-        command.add_argument('--strict', action='store_true',
-                             help='stop at the first fault that would be skipped; absent targets and filtered boxes are none')
+        command.add_argument('--strict', action='store_true', help='stop at the first fault that would be skipped; absent '
+                             'targets, filtered boxes and tracks too short are none')
         command.add_argument('--overwrite', action='store_true', help='start anew if OUT is a store, finished or not')
     command = commands.add_parser('merge', help='make one store of the shards of a data set')
     command.add_argument('shards', type=Path, nargs='+')

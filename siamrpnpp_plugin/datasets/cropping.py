@@ -16,6 +16,7 @@ from .frames import FrameReader, describe_image
 from .jpeg import encode_jpeg
 from .sources import Skip, Track, has_area
 
+SHORT_TRACK = 'track too short'
 ROW = np.dtype([('track', '<i4'), ('frame', '<i4'), ('box_xyxy', '<f4', 4), ('flags', 'u1'), ('crc32', '<u4'), ('offset', '<i8'),
                 ('length', '<i4')])
 
@@ -137,8 +138,8 @@ def crop_video(source: Any, video: str, settings: PackSettings, file: Any) -> Vi
     rows = np.array(rows, ROW)
     lengths = np.bincount(rows['track'], minlength=len(tracks))
     for index, track in enumerate(tracks):
-        if settings.min_track_length <= len(track.frames) and lengths[index] < settings.min_track_length:
-            skips.append(_short(track.name, video, lengths[index], settings))
+        if settings.min_track_length <= len(track.frames) and 0 < lengths[index] < settings.min_track_length:
+            skips.append(_short(track.name, video, lengths[index], settings))  # of 0 frames each has its own reason
     long_enough = lengths >= max(settings.min_track_length, 1)
     rows = rows[long_enough[rows['track']]] if len(rows) else rows
     rows = rows[np.lexsort((rows['frame'], rows['track']))]
@@ -178,5 +179,4 @@ def _fault(track: Track, row: int, box: np.ndarray, size: tuple[int, int], setti
 
 
 def _short(track: str, video: str, length: int, settings: PackSettings) -> Skip:
-    reason = 'track of one frame' if length == 1 else f'track shorter than {settings.min_track_length} frames'
-    return Skip(reason, f'{video}: track {track} has {length} usable frames')
+    return Skip(SHORT_TRACK, f'{video}: track {track} has {length} usable frames of the {settings.min_track_length} it needs')

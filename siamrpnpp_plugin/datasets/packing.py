@@ -26,12 +26,12 @@ import cv2
 import numpy as np
 
 from .crop_store import CropStore, ForeignError, StoreError, UnfinishedError
-from .cropping import ROW, PackSettings, Video, crop_video
+from .cropping import ROW, SHORT_TRACK, PackSettings, Video, crop_video
 from .filters import FILTER_REASONS
 from .sources import EXPECTED_REASONS, Skip
 from .store_writer import PackError, StoreWriter, lock_store, refuse_foreign, remove_stillborn
 
-_LEFT_OUT = EXPECTED_REASONS | FILTER_REASONS  # what strict packing may leave out
+_LEFT_OUT = EXPECTED_REASONS | FILTER_REASONS | {SHORT_TRACK}  # what strict packing may leave out
 
 
 def _finished_manifest(path: Path) -> Optional[dict]:
@@ -72,7 +72,7 @@ def pack(source: Any, path: str, settings: Optional[PackSettings] = None, worker
         workers: Processes that decode and encode; 0 does it in this one.
         shard: (i, n): the i-th of n parts of the videos, i from 0. `merge` makes one store of them.
         strict: Whether the first fault of the data that would be skipped is an error; what the annotation calls absent or hidden,
-            and what a filter refuses, is none.
+            what a filter refuses, and a track too short, is none.
         overwrite: Whether to start anew if there is a store, finished or not.
         progress: Called with videos done, videos in all, crops and bytes so far.
 

@@ -371,6 +371,23 @@ def test_small_and_narrow_boxes_of_stills_are_filtered_and_counted(coco, tmp_pat
     assert (store.settings['min_size'], store.settings['max_aspect'], store.settings['min_track_length']) == (10, 6, 1)
 
 
+def test_strict_packing_of_stills_lets_filtered_boxes_pass_and_counts_each_once(coco, tmp_path):
+    data = layouts.coco_json()
+    data['annotations'] = [item for item in data['annotations'] if item['id'] in (101, 105, 106)]
+    (coco / 'annotations/instances_train2017.json').write_text(json.dumps(data))
+    store = packed(SOURCES['coco'](coco), tmp_path / 'store', strict=True)
+    assert store.manifest['counts']['skipped'] == {'filter min_size': 1, 'filter max_aspect': 1, 'image without objects': 2}
+
+
+def test_strict_packing_lets_a_track_pass_of_which_one_frame_is_left(got10k, tmp_path):
+    for number in (3, 5):  # with faults
+        shutil.rmtree(got10k / f'train/GOT-10k_Train_00000{number}')
+    (got10k / 'train/list.txt').unlink()
+    layouts.write_text(got10k / 'train/GOT-10k_Train_000002/absence.label', '0\n1\n1\n1\n1\n')
+    store = packed(SOURCES['got10k'](got10k), tmp_path / 'store', strict=True)
+    assert store.manifest['counts']['skipped'] == {'absent': 4, 'track too short': 1}
+
+
 def test_what_belongs_to_no_image_is_told_once_whatever_the_shards(coco, tmp_path):
     source = SOURCES['coco'](coco)
     reports = []

@@ -487,7 +487,7 @@ def expected_skips(root: Path) -> list:
         ('zero-size box', name.format(3, 'Annotations') + '/000002.xml: track 0'),
         ('box outside the image', name.format(3, 'Data') + '/000001.JPEG: track 0'),
         ('box outside the image', name.format(3, 'Data') + '/000004.JPEG: track 0'),
-        ('track of one frame', video_name('train', 4) + ': track 1'),
+        ('track too short', video_name('train', 4) + ': track 1'),
         ('video without objects', name.format(5, 'Annotations')),
     ]
 
@@ -558,7 +558,7 @@ def test_strict_packs_what_has_no_faults(tmp_path):
 
 def test_a_data_set_of_which_nothing_can_be_used_is_an_error(tmp_path):
     write_video(tmp_path / 'vid', 0, [[MIDDLE]])
-    with pytest.raises(PackError, match="nothing to pack, everything was skipped: {'track of one frame': 1}"):
+    with pytest.raises(PackError, match="nothing to pack, everything was skipped: {'track too short': 1}"):
         pack(VIDSource(tmp_path / 'vid'), tmp_path / 'store', SMALL, workers=0)
 
 
