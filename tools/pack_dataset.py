@@ -111,7 +111,7 @@ def main(argv=None) -> None:
             reader = SOURCES[args.source]
             source = reader(args.root, **{name: getattr(args, name) for name in reader.arguments})
             manifest = pack(source, args.out, settings, args.workers, args.shard, args.strict, args.overwrite, progress)
-    except (PackError, ValueError) as error:
+    except (PackError, ValueError, OSError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     finally:
         progress.close()

@@ -116,8 +116,8 @@ def test_got10k_refuses_a_wrong_split_root_and_list(got10k, tmp_path):
     layouts.write_text(tmp_path / 'none.txt', 'GOT-10k_Train_777777\n')
     with pytest.raises(ValueError, match='exclude: .*none.txt names 1 videos, none of them in'):
         SOURCES['got10k'](got10k, exclude=tmp_path / 'none.txt')
-    with pytest.raises(FileNotFoundError, match='lost.txt is missing'):
-        SOURCES['got10k'](got10k, exclude=tmp_path / 'lost.txt')
+    with pytest.raises(SystemExit, match='FileNotFoundError: .*lost.txt is missing'):
+        load_tool('pack_dataset.py').main(['got10k', str(got10k), str(tmp_path / 'x'), '--exclude', str(tmp_path / 'lost.txt')])
 
 
 # ---- LaSOT
@@ -256,6 +256,8 @@ def test_youtube_bb_takes_another_csv_and_other_media(ytbb):
     with pytest.raises(ValueError, match='is not a YouTube-BB root: .*yt_bb_detection_train.csv is missing'):
         SOURCES['ytbb'](ytbb)
     assert len(read_all(SOURCES['ytbb'](ytbb, annotations='some.csv', media='clips'))[0]) == 4
+    with pytest.raises(ValueError, match='media of YouTube-BB: .*/yt/lost is not a folder'):
+        SOURCES['ytbb'](ytbb, annotations='some.csv', media='lost')
 
 
 def test_a_packed_csv_is_to_be_unpacked(tmp_path):

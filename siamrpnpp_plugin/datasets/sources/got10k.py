@@ -24,6 +24,7 @@ class GOT10kSource(FramewiseSource):
         first_pixel: Coordinate of the upper left corner.
 
     Raises:
+        FileNotFoundError: If there is no file `exclude`.
         ValueError: If the split is another one, the root does not have the layout, or `exclude` names no video of it.
     """
 

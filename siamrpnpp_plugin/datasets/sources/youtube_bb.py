@@ -29,7 +29,7 @@ class YouTubeBBSource(Source):
         media: Folder of clips or frames, relative to the root; None: `yt_bb_detection_SPLIT` if it is there, else the root.
 
     Raises:
-        ValueError: If the split is another one or the csv file is missing, empty or packed.
+        ValueError: If the split is another one, the csv file is missing, empty or packed, or the media's folder is missing.
     """
 
     name = 'ytbb'
@@ -46,6 +46,8 @@ class YouTubeBBSource(Source):
             self.rows = RowIndex(self.root / (annotations or f'yt_bb_detection_{split}.csv'), COLUMNS[0])
         except FileNotFoundError as error:
             raise ValueError(f'{root} is not a YouTube-BB root: {error}') from None
+        if not self.media.is_dir():
+            raise ValueError(f'media of YouTube-BB: {self.media} is not a folder')
 
     def videos(self) -> list:
         """All ids of the csv file, sorted."""
