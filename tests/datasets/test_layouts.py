@@ -504,6 +504,23 @@ def test_videos_in_the_format_of_coco_are_tracks(tmp_path):
     assert len(packed(source, tmp_path / 'store')) == 8
 
 
+@pytest.mark.parametrize('number', [2**31, 10**20])
+def test_a_frame_number_that_a_store_has_no_room_for_is_told(tmp_path, number):
+    layouts.write_csv(tmp_path / 'csv')
+    with open(tmp_path / 'csv/annotations.csv', 'a') as file:
+        file.write(f'car,{number},car/0.jpg,7,40,30,40,30,0,vehicle\n')
+    layouts.write_ytbb(tmp_path / 'ytbb')
+    with open(tmp_path / 'ytbb/yt_bb_detection_train.csv', 'a') as file:
+        file.write(f'frames00000,{number}000,23,car,1,present,0.25,0.5,0.25,0.5\n')
+    layouts.write_coco_vid(tmp_path / 'coco_vid')
+    data = json.loads((tmp_path / 'coco_vid/annotations.json').read_text())
+    data['images'].append(dict(data['images'][0], id=91, frame_id=number))
+    (tmp_path / 'coco_vid/annotations.json').write_text(json.dumps(data))
+    for name in ('csv', 'ytbb', 'coco_vid'):
+        store = packed(SOURCES[name](tmp_path / name), tmp_path / f'{name}.lmdb')
+        assert f'frame number {number} is beyond 31 bits' in str(store.skipped())
+
+
 def test_a_json_of_videos_without_videos_is_named(tmp_path):
     layouts.write_text(tmp_path / 'annotations.json', json.dumps(dict(images=[dict(id=1, file_name='a')])))
     with pytest.raises(ValueError, match="has no videos: its key 'videos' is missing or empty"):

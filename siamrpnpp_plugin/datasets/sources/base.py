@@ -72,6 +72,18 @@ def natural_order(name: str) -> list:
     return [(0, int(part), '') if part.isdecimal() else (1, 0, part) for part in re.split(r'(\d+)', name) if part]
 
 
+def frame_number(text: Any) -> int:
+    """A frame number as annotations give it.
+
+    Raises:
+        ValueError: If it is no whole number, or beyond the 31 bits that a store has for it.
+    """
+    number = int(text)
+    if abs(number) >= 2**31:
+        raise ValueError(f'frame number {number} is beyond 31 bits')
+    return number
+
+
 def image_files(folder: Path) -> list:
     """The images directly in a folder, in natural order of their names."""
     if not folder.is_dir():

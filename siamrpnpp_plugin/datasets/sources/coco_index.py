@@ -9,7 +9,7 @@ from typing import Optional
 
 import numpy as np
 
-from .base import Skip
+from .base import Skip, frame_number
 
 _COLUMNS = ('image_id', 'id', 'track', 'category_id', 'flags')
 _SPACE, _COMMA = re.compile(r'[ \t\n\r]*'), re.compile(r'[ \t\n\r]*,?[ \t\n\r]*')
@@ -65,7 +65,7 @@ class CocoIndex:
             raise ValueError('its id is that of another image')
         size = (int(item['width']), int(item['height'])) if 'width' in item and 'height' in item else None
         numbers[number] = len(self.images)
-        self.images.append((name, size, int(item.get('video_id', -1)), int(item.get('frame_id', 0))))
+        self.images.append((name, size, int(item.get('video_id', -1)), frame_number(item.get('frame_id', 0))))
 
     def _sort(self, rows: np.ndarray, boxes: np.ndarray, numbers: dict) -> None:
         """Annotations by image; those of no image, and the second ones of an id, become skips."""

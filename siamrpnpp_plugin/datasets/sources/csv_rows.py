@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .base import Skip, Source, Track, TrackRows, has_area, natural_order
+from .base import Skip, Source, Track, TrackRows, frame_number, has_area, natural_order
 from .row_index import RowIndex
 
 REQUIRED, CORNERS, SIZES = ('video', 'frame', 'image', 'track'), ('xmin', 'ymin', 'xmax', 'ymax'), ('x', 'y', 'width', 'height')
@@ -83,5 +83,5 @@ class CsvSource(Source):
         occluded, generated = (cells.get(column, '0') == '1' for column in FLAGS)
         if not (cells['video'] and cells['track'] and cells['image']):
             raise ValueError('video, image and track must not be empty')
-        row = (int(cells['frame']), box, str(Path(self.root, cells['image'])), occluded, generated, None)
+        row = (frame_number(cells['frame']), box, str(Path(self.root, cells['image'])), occluded, generated, None)
         return cells['track'], row, cells.get('category', '')

@@ -2,7 +2,7 @@
 
 import os
 
-from .base import Skip, Source, Track, TrackRows, check_choice, has_area, image_files, natural_order
+from .base import Skip, Source, Track, TrackRows, check_choice, frame_number, has_area, image_files, natural_order
 from .ilsvrc import XML_ERRORS, parse_xml
 
 
@@ -55,7 +55,7 @@ class VIDSource(Source):
                 skips.append(Skip('missing image', f'{where}: no image of that name in Data'))
                 continue
             try:
-                frame, size, objects = int(stem), *parse_xml(annotations[stem])
+                frame, size, objects = frame_number(stem), *parse_xml(annotations[stem])
             except XML_ERRORS as error:
                 skips.append(Skip('malformed annotation', f'{where}: {error}'))
                 continue

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Optional
 
-from .base import ClipFrame, Skip, Source, Track, TrackRows, check_choice, has_area, natural_order
+from .base import ClipFrame, Skip, Source, Track, TrackRows, check_choice, frame_number, has_area, natural_order
 from .row_index import RowIndex
 
 COLUMNS = ('youtube_id', 'timestamp_ms', 'class_id', 'class_name', 'object_id', 'object_presence', 'xmin', 'xmax', 'ymin', 'ymax')
@@ -69,10 +69,11 @@ class YouTubeBBSource(Source):
             where = f'{self.rows.path.name} byte {place}: {",".join(words)[:120]}'
             try:
                 time, category, number, presence, box = parse_row(words)
+                second = frame_number(time // 1000)
             except ValueError as error:
                 skips.append(Skip('malformed annotation', f'{where}: {error}'))
                 continue
-            name, second = f'{category[0]}_{number}', time // 1000
+            name = f'{category[0]}_{number}'
             if presence != 'present':
                 skips.append(Skip(presence, where))
             elif box[0] == -1:
