@@ -521,8 +521,27 @@ def test_a_frame_number_that_a_store_has_no_room_for_is_told(tmp_path, number):
         assert f'frame number {number} is beyond 31 bits' in str(store.skipped())
 
 
+@pytest.mark.parametrize('key', ['frame_id', 'video_id', 'file_name'])
+def test_an_image_of_a_video_without_its_place_is_told(tmp_path, key):
+    layouts.write_coco_vid(tmp_path)
+    data = json.loads((tmp_path / 'annotations.json').read_text())
+    del data['images'][1][key]
+    (tmp_path / 'annotations.json').write_text(json.dumps(data))
+    tracks, skips = read_all(SOURCES['coco_vid'](tmp_path))
+    assert tracks['v1', '10'].frames.tolist() == [0, 2]
+    told = ' '.join(skip.where for skip in skips)
+    assert f"lacks '{key}'" in told
+    assert told.count('no image has the id 2') == 2  # and not those of the next image
+    for image in data['images']:
+        image.pop(key, None)
+    (tmp_path / 'annotations.json').write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=f"annotations.json has no images: .* lacks '{key}'"):
+        SOURCES['coco_vid'](tmp_path)
+
+
 def test_a_json_of_videos_without_videos_is_named(tmp_path):
-    layouts.write_text(tmp_path / 'annotations.json', json.dumps(dict(images=[dict(id=1, file_name='a')])))
+    image = dict(id=1, file_name='a', video_id=1, frame_id=0)
+    layouts.write_text(tmp_path / 'annotations.json', json.dumps(dict(images=[image])))
     with pytest.raises(ValueError, match="has no videos: its key 'videos' is missing or empty"):
         SOURCES['coco_vid'](tmp_path)
 

@@ -29,7 +29,7 @@ class CocoIndex:
     def __init__(self, path: Path, track_of: Optional[Callable[[dict], int]] = None) -> None:
         if not path.is_file():
             raise ValueError(f'{path} is missing')
-        self.path, self.skips = path, []
+        self.path, self.skips, self._is_video = path, [], track_of is not None
         self.images: list[tuple] = []  # (file_name, (width, height) or None, video_id, frame)
         self.videos: dict[int, str] = {}
         self._categories: dict[int, str] = {}
@@ -56,7 +56,8 @@ class CocoIndex:
                 text = f'lacks {error}' if isinstance(error, KeyError) else error
                 self.skips.append(Skip('malformed annotation', f'{path.name} {key}: {str(item)[:120]}: {text}'))
         if not self.images:
-            raise ValueError(f"{path} has no images: its key 'images' is missing or empty")
+            raise ValueError(f"{path} has no images: its key 'images' is missing or empty"
+                             + (f', or has no good one: {self.skips[0].where}' if self.skips else ''))
         self._sort(np.array(rows, np.int64).reshape(-1, len(_COLUMNS)), np.array(boxes).reshape(-1, 4), numbers)
 
     def _add_image(self, item: dict, numbers: dict) -> None:
@@ -64,8 +65,9 @@ class CocoIndex:
         if number in numbers:
             raise ValueError('its id is that of another image')
         size = (int(item['width']), int(item['height'])) if 'width' in item and 'height' in item else None
+        place = (int(item['video_id']), frame_number(item['frame_id'])) if self._is_video else (-1, 0)
         numbers[number] = len(self.images)
-        self.images.append((name, size, int(item.get('video_id', -1)), frame_number(item.get('frame_id', 0))))
+        self.images.append((name, size, *place))
 
     def _sort(self, rows: np.ndarray, boxes: np.ndarray, numbers: dict) -> None:
         """Annotations by image; those of no image, and the second ones of an id, become skips."""
