@@ -74,7 +74,7 @@ def write_got10k(root: Path, split: str = 'train') -> None:
     got10k_video(root / split / f'{name}000001', [box, '43.0000,33.0000,40.0000,30.0000', box, box])
     got10k_video(root / split / f'{name}000002',
                  [box, '-1.0000,-1.0000,-1.0000,-1.0000', box, '41.0000,31.0000,0.0000,30.0000', box], absence=[0, 1, 0, 0, 0],
-                 cover=[8, 0, 0, 8, 3])
+                 cover=[8, 0, 0, 8, 7])
     got10k_video(root / split / f'{name}000003', [box] * 3, cover=[8, 8])
     got10k_video(root / split / f'{name}000005', [box] * 2, size='(1920, 1080)')
     write_text(root / split / 'list.txt', ''.join(f'{name}{number:06d}\n' for number in (1, 2, 3, 4, 5)))
@@ -106,7 +106,7 @@ def write_lasot(root: Path) -> None:
 
 
 def write_trackingnet(root: Path) -> None:
-    """Two chunks: a whole video, one whose frames are still zipped, one with fewer boxes than frames; frames without boxes."""
+    """Two chunks: a whole video and an image of no frame, one still zipped, one with fewer boxes than frames; frames alone."""
     box = '40.5,30.25,40.0,30.5'
     for chunk, name, boxes, frames in ((0, 'aaaaaaaaaaa_0', 3, 3), (0, 'bbbbbbbbbbb_0', 3, 0), (3, 'ccccccccccc_1', 2, 3),
                                        (3, 'ddddddddddd_0', 0, 2)):
@@ -114,6 +114,7 @@ def write_trackingnet(root: Path) -> None:
             write_text(root / f'TRAIN_{chunk}/anno/{name}.txt', f'{box}\n' * boxes)
         for number in range(frames):
             write_image(root / f'TRAIN_{chunk}/frames/{name}/{number}.jpg', number)
+    write_image(root / 'TRAIN_0/frames/aaaaaaaaaaa_0/cover.jpg')
     write_text(root / 'TRAIN_0/zips/bbbbbbbbbbb_0.zip', 'PK')
 
 
@@ -196,7 +197,7 @@ def write_det(root: Path) -> None:
 
 
 def write_csv(root: Path) -> None:
-    """Two videos whose rows alternate; flags, a doubled row, a malformed one, an image that is not there."""
+    """Two videos whose rows alternate; flags, a doubled row, malformed ones, an image that is not there."""
     rows = []
     for frame in range(3):
         rows += [f'car,{frame},car/{frame}.jpg,7,40,30,40,30,{int(frame == 1)},vehicle',
@@ -204,12 +205,13 @@ def write_csv(root: Path) -> None:
         write_image(root / f'car/{frame}.jpg', frame)
         write_image(root / f'dog/{frame}.jpg', frame)
     rows += ['car,2,car/2.jpg,7,40,30,40,30,0,vehicle', 'car,3,car/3.jpg,7,40,30,40,30,0,vehicle', 'car,4,car/3.jpg,7,40,30,40',
-             'car,five,car/3.jpg,7,40,30,40,30,0,vehicle', 'car,6,car/3.jpg,7,40,30,40,30,2,vehicle']
+             'car,5,,7,40,30,40,30,0,vehicle', 'car,five,car/3.jpg,7,40,30,40,30,0,vehicle',
+             'car,6,car/3.jpg,7,40,30,40,30,2,vehicle']
     write_text(root / 'annotations.csv', 'video,frame,image,track,x,y,width,height,occluded,category\n' + '\n'.join(rows) + '\n')
 
 
 def write_coco_vid(root: Path) -> None:
-    """Two videos, one with two instances; an instance twice in a frame, an image of no video, a video without objects."""
+    """Two videos, one with two instances; an instance twice in a frame, a crowd, an image of no video, an empty video."""
     images, annotations = [], []
     for video, frames in ((1, 3), (2, 2)):
         for frame in range(frames):
@@ -223,6 +225,7 @@ def write_coco_vid(root: Path) -> None:
     images.append(dict(id=90, video_id=77, frame_id=0, file_name='v77/000000.jpg', width=WIDTH, height=HEIGHT))
     annotations.append(dict(annotations[0], id=500))
     annotations.append(dict(id=501, image_id=1, video_id=1, category_id=1, bbox=[1, 2, 30, 40]))
+    annotations.append(dict(annotations[0], id=502, instance_id=77, iscrowd=1))
     videos = [dict(id=1, name='v1'), dict(id=2, name='v2'), dict(id=3, name='v3')]
     write_text(root / 'annotations.json', json.dumps(dict(videos=videos, images=images, annotations=annotations,
                                                           categories=[dict(id=1, name='car')])))

@@ -90,7 +90,7 @@ def test_got10k_counts_pixels_from_one_and_frames_from_its_images(got10k):
 def test_a_partly_covered_frame_of_got10k_is_occluded(got10k):
     track = read_all(SOURCES['got10k'](got10k))[0]['GOT-10k_Train_000002', '0']
     assert track.frames.tolist() == [1, 5]
-    assert track.occluded.tolist() == [False, True]
+    assert track.occluded.tolist() == [False, True]  # 8 and 7 eighths
 
 
 def test_shrunk_frames_of_got10k_are_not_packed_with_boxes_of_the_large_ones(got10k, tmp_path):
@@ -104,8 +104,10 @@ def test_excluded_videos_of_got10k_are_not_read_and_another_list_is_another_stor
     source = SOURCES['got10k'](got10k, exclude=str(tmp_path / 'vot.txt'))
     assert [name[-1] for name in source.videos()] == ['1', '4', '5']
     packed(source, tmp_path / 'store')
-    with pytest.raises(PackError, match='finished store of other data'):
-        pack(SOURCES['got10k'](got10k), tmp_path / 'store', workers=0)
+    layouts.write_text(tmp_path / 'other.txt', 'GOT-10k_Train_000003\nGOT-10k_Train_000005\n')  # as many
+    for exclude in (None, str(tmp_path / 'other.txt')):
+        with pytest.raises(PackError, match='finished store of other data'):
+            pack(SOURCES['got10k'](got10k, exclude=exclude), tmp_path / 'store', workers=0)
 
 
 def test_got10k_refuses_a_wrong_split_root_and_list(got10k, tmp_path):
@@ -180,6 +182,7 @@ def test_trackingnet_reads_all_chunks_and_says_what_to_unpack(trackingnet, tmp_p
         ('TRAIN_0/aaaaaaaaaaa_0', [0, 1, 2]), ('TRAIN_3/ccccccccccc_1', [0, 1])]
     assert tracks['TRAIN_0/aaaaaaaaaaa_0', '0'].boxes_xyxy[0].tolist() == [40.5, 30.25, 80.5, 60.75]
     assert skips == [
+        ('malformed image name', 'TRAIN_0/frames/aaaaaaaaaaa_0/cover.jpg: not named by a number of its own'),
         ('missing video', 'TRAIN_0/frames/bbbbbbbbbbb_0: unpack TRAIN_0/zips/bbbbbbbbbbb_0.zip into it'),
         ('missing annotation', 'TRAIN_3/anno/ccccccccccc_1.txt: no line for TRAIN_3/frames/ccccccccccc_1/2.jpg'),
         ('missing annotation', 'TRAIN_3/ddddddddddd_0: ddddddddddd_0.txt cannot be read')]
@@ -204,11 +207,11 @@ def test_a_lost_image_does_not_shift_the_boxes_of_those_behind_it(got10k, lasot,
         layouts.write_text(root / boxes.format(video), '\n'.join(lines[:len(frames)]))
         before = read_all(SOURCES[name](root))[0][video, '0']
         (root / images.format(video, frames[1])).unlink()
-        (track, ), (skip, ) = SOURCES[name](root).read(video)
+        (track, ), skips = SOURCES[name](root).read(video)
         assert track.frames.tolist() == [frame for frame in frames if frame != frames[1]]
         assert track.boxes_xyxy.tolist() == np.delete(before.boxes_xyxy, 1, axis=0).tolist()
-        assert skip.reason == 'missing image'
-        assert skip.where.endswith(f'line 2: {Path(images.format(video, 0)).parent} has no image {frames[1]}')
+        assert [skip.where.partition(' ')[2] for skip in skips if skip.reason == 'missing image'] == [
+            f'line 2: {Path(images.format(video, 0)).parent} has no image {frames[1]}']
 
 
 # ---- YouTube-BB
@@ -308,6 +311,17 @@ def test_a_clip_that_cannot_be_read_is_told_from_one_that_ends_early(tmp_path):
     assert [reader.read(ClipFrame(str(tmp_path / name), time))[1] for name, time in (
         ('short.mp4', 950), ('short.mp4', 900), ('short.mp4', 99000), ('cut.mp4', 0), ('empty.mp4', 0), ('lost.mp4', 0))] == [
         'clip too short', '', 'clip too short', 'corrupt clip', 'corrupt clip', 'missing clip']
+
+
+def test_the_end_of_a_clip_is_found_once_and_is_not_that_of_the_next_clip(tmp_path, monkeypatch):
+    layouts.write_clip(tmp_path / 'short.mp4', 10)
+    layouts.write_clip(tmp_path / 'long.mp4', 40)
+    reader, opened = FrameReader(), []
+    monkeypatch.setattr(reader, '_open', lambda clip: opened.append(clip) or FrameReader._open(reader, clip))
+    asked = [('short', 2000), ('short', 3000), ('short', 2500), ('long', 1000), ('long', 3000)]
+    reasons = [reader.read(ClipFrame(str(tmp_path / f'{name}.mp4'), time))[1] for name, time in asked]
+    assert reasons == ['clip too short'] * 3 + [''] * 2
+    assert len(opened) == 2
 
 
 def test_an_index_of_rows_finds_runs_of_a_video_wherever_they_are(tmp_path):
@@ -472,7 +486,7 @@ def test_own_rows_in_any_order_are_tracks(tmp_path):
         ('car', '7'): ([0, 1, 2, 3], 'vehicle', [False, True, False, False]),
         ('dog, big', 'a'): ([0, 1, 2], 'animal', [False] * 3)}
     assert tracks['car', '7'].boxes_xyxy.tolist() == [BOX] * 4
-    assert counts(skips) == {'malformed annotation': 4}
+    assert counts(skips) == {'malformed annotation': 5}
     store = packed(source, tmp_path / 'store')
     assert store.manifest['counts']['skipped']['missing image'] == 1
     assert [len(store.crops(track)) for track in range(store.num_tracks)] == [3, 3]
@@ -500,7 +514,7 @@ def test_videos_in_the_format_of_coco_are_tracks(tmp_path):
     assert {key: (track.frames.tolist(), track.occluded.tolist()) for key, track in tracks.items()} == {
         ('v1', '10'): ([0, 1, 2], [False, True, False]), ('v1', '11'): ([0, 1, 2], [False, True, False]),
         ('v2', '20'): ([0, 1], [False, True])}
-    assert counts(skips) == {'missing video': 1, 'malformed annotation': 2, 'video without objects': 1}
+    assert counts(skips) == {'missing video': 1, 'malformed annotation': 2, 'crowd': 1, 'video without objects': 1}
     assert len(packed(source, tmp_path / 'store')) == 8
 
 

@@ -285,6 +285,9 @@ def test_a_shard_without_crops_is_passed_over(store, vid_root, tmp_path):
     assert {pair.search[0] for pair in map(pairs.choose, range(200))} == {0, 1, 2}  # those with crops
     with pytest.raises(StoreError, match='no crops'):
         dataset([part for part in parts if not len(CropStore(part))])
+    for amount in ('pairs', 'weight'):
+        with pytest.raises(StoreError, match='no crops'):
+            dataset([{'path': part, amount: 16} for part in (*parts, store)])
 
 
 # Mixtures

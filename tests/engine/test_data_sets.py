@@ -130,7 +130,10 @@ def test_counts_are_those_of_the_samples_on_any_number_of_ranks_and_after_a_resu
     work_dir = tmp_path / 'one/work_dirs/small'
     resumed = train(tmp_path / 'one/small.py', '--work-dir', work_dir, '--resume', work_dir / 'epoch_1_iter_2.pth')
     assert drawn_lines(resumed) == whole[1:]
-    assert drawn_lines(train(config('two', "train_dataloader['batch_size'] = 2\n"), ranks=2)) == whole
+    two = config('two', "train_dataloader['batch_size'] = 2\n")
+    assert drawn_lines(train(two, ranks=2)) == whole
+    work_dir = tmp_path / 'two/work_dirs/small'
+    assert drawn_lines(train(two, '--work-dir', work_dir, '--resume', work_dir / 'epoch_1_iter_2.pth', ranks=2)) == whole[1:]
 
 
 def test_stores_of_one_name_are_told_apart_by_their_paths():
