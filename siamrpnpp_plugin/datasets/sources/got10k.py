@@ -1,7 +1,6 @@
 """GOT-10k."""
 
 import re
-import zlib
 from pathlib import Path
 from typing import Optional
 
@@ -46,8 +45,7 @@ class GOT10kSource(FramewiseSource):
         if excluded and len(self._videos) == len(names):
             raise ValueError(f'exclude: {exclude} names {len(excluded)} videos, none of them in {self.folder}')
         if excluded:
-            text = '\n'.join(sorted(excluded.intersection(names)))
-            self.options['excluded'] = [len(names) - len(self._videos), zlib.crc32(text.encode())]
+            self.options['excluded'] = len(names) - len(self._videos)
 
     def videos(self) -> list:
         """Names of all videos in `list.txt` or on the disk, without those excluded, sorted."""
