@@ -95,8 +95,9 @@ def image_files(folder: Path) -> list:
 class Source:
     """A data set in its published layout.
 
-    A reader adds `videos()`, the names of all videos in the order in which they are packed, and `read(video)`, its tracks and
-    what had to be left out; `videos` must be cheap and `read` may be called in many processes at once.
+    A reader adds `videos()`, the names of all videos in the order in which they are packed, `fingerprint(video)`, a number that
+    tells one version of its annotations from another, and `read(video)`, its tracks and what had to be left out; `videos` and
+    `fingerprint` must be cheap, `read` may be called in many processes at once.
     """
 
     name: str  # on the command line
