@@ -177,7 +177,7 @@ def read_got10k(benchmark: str, root: Path, split: str = 'val', names: Optional[
                 allow_missing: bool = False) -> list[Sequence]:
     """GOT-10k: `SPLIT/list.txt`, `SPLIT/NAME/%08d.jpg` with `groundtruth.txt`, `cover.label`, `absence.label`, `meta_info.ini`.
 
-    Of test sequences only the first box is published. `cover` holds eighths of the target that are visible.
+    Of test sequences only the first box is published. `cover` holds the visible share of the target in levels: 0 nothing, 8 all.
     """
     check_split(benchmark, split, ('train', 'val', 'test'))
     root, sequences = root / split, []

@@ -20,7 +20,7 @@ class Sequence:
     images: tuple  # (T,) image files
     boxes_xyxy: np.ndarray  # (T, 4) float64 pixels; NaN where there is no box; the first one is the tracker's start
     is_absent: Optional[np.ndarray] = None  # (T,) bool: flagged as out of view or fully occluded
-    cover: Optional[np.ndarray] = None  # (T,) visible share of the target in eighths, 0-8 (GOT-10k)
+    cover: Optional[np.ndarray] = None  # (T,) visible share of the target in levels, 0 nothing ... 8 all (GOT-10k)
     polygons: Optional[np.ndarray] = None  # (T, 8) float64 corners x1 y1 ... x4 y4 of the target (VOT)
     tags: Mapping = field(default_factory=dict)  # name -> (T,) bool: attributes of single frames (VOT)
     attributes: tuple = ()  # names of the attributes of the whole sequence

@@ -90,7 +90,7 @@ def test_got10k_counts_pixels_from_one_and_frames_from_its_images(got10k):
 def test_a_partly_covered_frame_of_got10k_is_occluded(got10k):
     track = read_all(SOURCES['got10k'](got10k))[0]['GOT-10k_Train_000002', '0']
     assert track.frames.tolist() == [1, 5]
-    assert track.occluded.tolist() == [False, True]  # 8 and 7 eighths
+    assert track.occluded.tolist() == [False, True]  # levels 8 and 7: all, and 90 to 100 %
 
 
 def test_shrunk_frames_of_got10k_are_not_packed_with_boxes_of_the_large_ones(got10k, tmp_path):

@@ -12,8 +12,9 @@ from .framewise import FramewiseSource
 class GOT10kSource(FramewiseSource):
     """GOT-10k: `train/GOT-10k_Train_000001/%08d.jpg` with `groundtruth.txt`, `absence.label`, `cover.label`, `meta_info.ini`.
 
-    Its authors count pixels from 1 (got-10k/toolkit, issue 6). `cover` is the visible share of the target in eighths: a frame
-    with 0, or flagged absent, is left out, one below 8 counts as occluded. The category is the `object_class`.
+    Its authors count pixels from 1 (got-10k/toolkit, issue 6). `cover` is the visible share of the target in levels: 0 nothing,
+    1 ... 6 up to 15, 30 ... 90 %, 7 less than all, 8 all. A frame with 0, or flagged absent, is left out, one below 8 counts as
+    occluded. The category is the `object_class`.
 
     Args:
         root: The folder with `train` and `val`.
