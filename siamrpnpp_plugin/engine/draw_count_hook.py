@@ -73,6 +73,7 @@ class DrawCountHook(Hook):
 
 
 def store_names(paths: list) -> list:
-    """Short names of stores: without folder and suffix, where that tells them apart."""
-    stems = [Path(path).stem for path in paths]
-    return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+    """Short names of stores: without folder and suffix, where that tells them apart; with their place if one occurs twice."""
+    stems, whole = [Path(path).stem for path in paths], [str(path) for path in paths]
+    numbered = [f'{place}: {path}' for place, path in enumerate(paths)]
+    return next(names for names in (stems, whole, numbered) if len(set(names)) == len(names))

@@ -139,6 +139,7 @@ def test_counts_are_those_of_the_samples_on_any_number_of_ranks_and_after_a_resu
 def test_stores_of_one_name_are_told_apart_by_their_paths():
     assert store_names(['a/vid.lmdb', 'b/coco.lmdb']) == ['vid', 'coco']
     assert store_names(['a/vid.lmdb', 'b/vid.lmdb']) == ['a/vid.lmdb', 'b/vid.lmdb']
+    assert store_names(['a/vid.lmdb', 'a/vid.lmdb']) == ['0: a/vid.lmdb', '1: a/vid.lmdb']  # with two ranges, say
 
 
 def test_another_data_set_trains_without_counts_and_says_so(store, tmp_path):
