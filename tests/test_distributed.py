@@ -71,8 +71,8 @@ def train_two_ranks(name: str, steps: int, out: Path) -> list:
 
 
 @pytest.mark.parametrize(('name', 'steps'), [
-    ('small', 3),
     ('thaw', 4),
+    pytest.param('small', 3, marks=pytest.mark.slow),
     pytest.param(str(ROOT / 'configs' / 'siamrpnpp_r50_vid.py'), 2, marks=pytest.mark.slow),
     pytest.param(str(ROOT / 'configs' / 'siamrpnpp_r50_pysot.py'), 2, marks=pytest.mark.slow),
     pytest.param(str(ROOT / 'configs' / 'siamrpnpp_mobilenetv2_pysot.py'), 2, marks=pytest.mark.slow),

@@ -1,5 +1,6 @@
 """Which template and which search image make sample k: a pure function of (seed, k)."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional, Union
@@ -99,7 +100,7 @@ class LMDBPairDataset(Dataset):
             amounts = entry.keys() & {'repeats', 'pairs', 'weight'}
             if ('weight' in entry) != ('weight' in entries[0]) or len(amounts) > 1:
                 raise ValueError(f'give every store a weight, or none; and only one of repeats, pairs, weight: {entries}')
-            if any(entry[name] <= 0 for name in amounts) or entry.get('pairs', 1) % 1:
+            if any(not 0 < entry[name] < math.inf for name in amounts) or entry.get('pairs', 1) % 1:
                 raise ValueError(f'weight, repeats and pairs of a store must be positive, pairs a whole number, got {entry}')
             settings = {**defaults, **entry}
             if settings['frame_range'] < 0:

@@ -238,7 +238,8 @@ def test_arguments_out_of_range_are_named(store, changes, message):
 
 def test_wrong_entries_of_a_mixture_are_named(store):
     for entries in ([dict(path=store, wieght=1)], [dict(repeats=2)], [dict(path=store, weight=1), store],
-                    [dict(path=store, weight=1, repeats=2)], [dict(path=store, repeats=0)]):
+                    [dict(path=store, weight=1, repeats=2)], [dict(path=store, repeats=0)],
+                    [dict(path=store, weight=float('nan'))], [dict(path=store, weight=float('inf'))]):
         with pytest.raises(ValueError, match='store'):
             dataset(entries)
 

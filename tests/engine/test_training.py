@@ -67,7 +67,7 @@ def test_a_frozen_backbone_does_not_change_by_a_bit(reference):
     assert 0 < len(momenta) < len(heads)  # after the frozen epoch only neck and head have a momentum
 
 
-@pytest.mark.parametrize('iteration', [2, 4])
+@pytest.mark.parametrize('iteration', [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_run_that_was_killed_resumes_to_the_same_weights(reference, store, tmp_path, iteration):
     """kill -9 right after the checkpoint of an iteration, within and at the end of an epoch."""
     work_dir, _, _ = reference
