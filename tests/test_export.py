@@ -1,6 +1,8 @@
 """Exported networks are the network: same maps, same tracks, any batch."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -113,6 +115,14 @@ def test_what_cannot_be_quantised_is_said(exported, tmp_path):
         quantize_onnx(exported / 'direct', tmp_path, [])
     with pytest.raises(ValueError, match='no sample has a search image of 255x255'):
         quantize_onnx(exported / 'direct', tmp_path, [(images(1, 127)[0], images(1, 127)[0])])
+
+
+def test_a_copy_and_another_process_make_their_own_sessions(exported):
+    model = OnnxSiamRPN(exported / 'fast')
+    expected = model.template_kernels(images(1, 127))
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        for ours, theirs in zip(other.template_kernels(images(1, 127)), expected):
+            assert all(torch.equal(*pair) for pair in zip(ours, theirs))
 
 
 def test_missing_files_and_other_sizes_are_named(exported, tmp_path):

@@ -59,14 +59,20 @@ def parse_args(argv=None) -> argparse.Namespace:
     return args
 
 
+def device_of(args: argparse.Namespace) -> str:
+    """Of this rank; an exported network runs on the CPU."""
+    if args.checkpoint.is_dir() or not torch.cuda.is_available():
+        return 'cpu'
+    return f'cuda:{int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count()}'
+
+
 def build_runner(args: argparse.Namespace, config: Config, sequences: list) -> Runner:
     """A Runner that only tests."""
     form = result_format(args.benchmark)
     metric = dict(vot=dict(type='VOTMetric', benchmark=args.benchmark), votlt=dict(type='VOTLTMetric'),
                   got10k=dict(type='GOT10kMetric')).get(form, dict(type='OPEMetric'))
-    uses_gpu = torch.cuda.is_available() and not args.checkpoint.is_dir()
-    device = f'cuda:{int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count()}' if uses_gpu else 'cpu'
-    if uses_gpu:
+    device = device_of(args)
+    if device != 'cpu':
         torch.cuda.set_device(device)
     return Runner(
         init_model(config, args.checkpoint, device, args.fast), work_dir=str(args.out), launcher=config.launcher,
@@ -100,7 +106,7 @@ def claim_folder(args: argparse.Namespace, config: Config) -> None:
     origin = dict(checkpoint=fingerprint(args.checkpoint), benchmark=args.benchmark,
                   model=str(config.model), tracker=str(config.get('tracker')), data_root=str(args.data_root.resolve()),
                   split=args.split, first_pixel=args.first_pixel, reader_options=str(args.reader_options), strict=args.strict,
-                  **dict(fast=True) if args.fast else {})
+                  **dict(fast=device_of(args).split(':')[0]) if args.fast else {})
     note = folder / 'origin.json'
     if folder.exists() and args.overwrite:
         if not note.is_file():

@@ -227,6 +227,8 @@ class LMDBPairDataset(Dataset):
                 batch = PairBatch(len(ks), images['template'].shape[:2], images['search'].shape[:2])
                 arrays = {key: value.numpy() for key, value in batch.items()}
             for key, image in images.items():
+                if image.dtype != np.uint8:
+                    raise ValueError(f'the pipeline must give uint8 images, the {key} image is {image.dtype}')
                 if image.shape[:2] != arrays[key].shape[2:]:
                     raise ValueError(f'{key} images of a batch must have one size: {image.shape[:2]}, {arrays[key].shape[2:]}')
                 cv2.split(image, list(arrays[key][index]))

@@ -46,8 +46,9 @@ def keep_freed_memory() -> None:
             mallopt = ctypes.CDLL(None).mallopt
         except (AttributeError, OSError):  # another C library
             return
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: bytes at the heap's end that stay
-        mallopt(-3, 2**30)  # M_MMAP_THRESHOLD: smaller pieces come from the heap
+        # M_MMAP_THRESHOLD: smaller pieces come from the heap; glibc before 2.34 or so takes 32 MiB at most
+        if mallopt(-3, 2**30) or mallopt(-3, 2**25):
+            mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: bytes at the heap's end that stay
 
 
 @MODEL_WRAPPERS.register_module()

@@ -103,26 +103,36 @@ def fuse_layers(model: nn.Module) -> None:
     """Put these layers into a network whose batch norms are folded, wherever they fit; other layers stay."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, _Block):
+            if isinstance(child, _Block) and _is_folded(child):
                 setattr(parent, name, FusedBlock(child))
     for parent in list(model.modules()):
-        if isinstance(parent, ResNet):
+        if isinstance(parent, ResNet) and _has_bias(parent.conv1) and isinstance(parent.bn1, nn.Identity):
             parent.conv1, parent.relu = FusedConv2d(parent.conv1), nn.Identity()
         elif type(parent) is nn.Sequential:
             children = [name for name, child in parent.named_children() if not isinstance(child, nn.Identity)]
             for name, following in zip(children, children[1:]):
                 conv, relu = parent.get_submodule(name), parent.get_submodule(following)
-                if _is_plain(conv) and conv.bias is not None and type(relu) is nn.ReLU:
+                if _has_bias(conv) and type(relu) is nn.ReLU:
                     setattr(parent, name, FusedConv2d(conv))
                     setattr(parent, following, nn.Identity())
     for parent in list(model.modules()):
         for name, conv in list(parent.named_children()):
-            if isinstance(parent, FusedConv2d) or not isinstance(conv, nn.Conv2d):
+            if isinstance(parent, (FusedConv2d, DepthwiseConv2d)) or not isinstance(conv, nn.Conv2d):
                 continue
             if _is_plain(conv) and conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.padding == (0, 0):
                 setattr(parent, name, PointwiseConv2d(conv))
             elif conv.groups == conv.in_channels == conv.out_channels and conv.dilation != (1, 1) and _is_zero_padded(conv):
                 setattr(parent, name, DepthwiseConv2d(conv))
+
+
+def _is_folded(block: _Block) -> bool:
+    """Whether nothing but convolutions with a bias and ReLU is left of a block."""
+    layers = [getattr(block, name) for name in block.branch] + list(block.downsample or ())
+    return all(_has_bias(layer) or isinstance(layer, (nn.ReLU, nn.Identity)) for layer in layers)
+
+
+def _has_bias(conv: nn.Module) -> bool:
+    return _is_plain(conv) and conv.bias is not None
 
 
 def _is_plain(conv: nn.Module) -> bool:

@@ -10,6 +10,7 @@ from ..ops.winograd import POINTS, tile_matrices, transform_kernels, winograd_co
 from .gpu_layers import fuse_layers
 
 TRANSFORM_COST = 110  # products that take as long as transforming one number, there or back (measured, AVX512)
+GPU_TOLERANCE = {torch.float32: 4e-3, torch.float16: 0.03, torch.bfloat16: 0.12}  # of the maps' largest value; float32 is TF32
 MIN_SAVING = 1.25  # estimated time of the direct convolution over that of the tiles, below which it stays
 
 
@@ -92,7 +93,7 @@ def optimize_for_inference(model: nn.Module, search_size: int, template_size: in
 
     Raises:
         ValueError: If its outputs are other ones now: a network in which a batch norm does not follow the convolution that was
-            registered before it, or `gpu_dtype` does not do.
+            registered before it, or `gpu_dtype` does not do. The model is of no use then.
     """
     device = next(model.eval().parameters()).device
     generator = torch.Generator().manual_seed(0)
@@ -114,20 +115,24 @@ def optimize_for_inference(model: nn.Module, search_size: int, template_size: in
         fuse_conv_bn(model)
         if device.type == 'cpu':
             _filter_convolutions(model, sizes, weight_growth)
-        else:
+        elif device.type == 'cuda':
             fuse_layers(model)
         if not _agree(run(), before, 1e-3):
-            raise ValueError('batch norms of this network cannot be folded: its outputs change. Use it as it is')
-    if device.type != 'cpu':
+            raise ValueError('batch norms of this network cannot be folded: its outputs change, and it is of no use any more. '
+                             'Load it again, and use it as it is, without fast')
+    if device.type == 'cuda':
         dtypes = (torch.float16, torch.bfloat16) if gpu_dtype is None else (gpu_dtype, )
-        weights = [(part, part.state_dict()) for part in (model.backbone, model.neck, model.head) if part is not None]
+        # anchors, a part of the head without parameters, stay float32
+        parts = (model.backbone, model.neck, *model.head.children())
+        weights = [(part, part.state_dict()) for part in parts if part is not None and next(part.parameters(), None) is not None]
         for dtype in dtypes:
             for part, values in weights:
                 part.to(dtype, memory_format=torch.channels_last).load_state_dict(values)
-            if _agree(run(), before, max(32 * torch.finfo(dtype).eps, 4e-3)):
+            if _agree(run(), before, GPU_TOLERANCE[dtype]):
                 break
         else:
-            raise ValueError(f'the outputs of this network change too much in {dtype}; gpu_dtype=torch.float32 keeps them')
+            raise ValueError(f'the outputs of this network change too much in {dtype}, and it is of no use any more. Load it '
+                             'again, and use it as it is, without fast')
         model.use_cuda_graphs = True
     return model.requires_grad_(False)
 

@@ -1,5 +1,6 @@
 """An exported network in ONNX Runtime, in the place of a `SiamRPN`: the tracker does not see the difference."""
 
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -35,10 +36,8 @@ class OnnxSiamRPN(nn.Module):
     def __init__(self, folder: 'str | os.PathLike[str]', threads: Optional[int] = None,
                  providers: Optional[list] = None) -> None:
         super().__init__()
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ImportError("exported networks run in ONNX Runtime: pip install 'siamrpnpp_plugin[onnx]'") from error
+        if importlib.util.find_spec('onnxruntime') is None:
+            raise ImportError("exported networks run in ONNX Runtime: pip install 'siamrpnpp_plugin[onnx]'")
         self.folder = Path(folder)
         path = self.folder / DESCRIPTION
         if not path.is_file():
@@ -46,7 +45,7 @@ class OnnxSiamRPN(nn.Module):
         self.cfg = json.loads(path.read_text(encoding='utf-8'))
         with DefaultScope.overwrite_default_scope(self.cfg['default_scope']):
             self.head = OnnxHead(self.cfg['anchor_generator'], self.cfg['box_coder'])
-        self._runtime, self._sessions = onnxruntime, {}
+        self._sessions: dict = {}
         self._threads, self._providers = threads or torch.get_num_threads(), providers or ['CPUExecutionProvider']
         for name in ('template', *(f'search_{side}' for side in self.cfg['search_sizes'])):
             if not self._file(name).is_file():
@@ -56,19 +55,25 @@ class OnnxSiamRPN(nn.Module):
         """It stays where ONNX Runtime gives its outputs, whatever device a Runner has."""
         return self
 
+    def __getstate__(self) -> dict:
+        """Without the sessions, which a copy or another process makes anew."""
+        return dict(vars(self), _sessions={})
+
     def _file(self, name: str) -> Path:
         return self.folder / f'{name}.onnx'
 
     def _run(self, name: str, inputs: dict) -> list[Tensor]:
         if name not in self._sessions:
-            options = self._runtime.SessionOptions()
+            import onnxruntime
+
+            options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.log_severity_level = self._threads, 3
             options.add_session_config_entry('session.set_denormal_as_zero', '1')
             if name == 'template':  # runs once: its weights stay mapped, without copies in the order that is fastest
                 options.add_session_config_entry('session.disable_prepacking', '1')
-                options.graph_optimization_level = self._runtime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+                options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
             try:
-                self._sessions[name] = self._runtime.InferenceSession(str(self._file(name)), options, providers=self._providers)
+                self._sessions[name] = onnxruntime.InferenceSession(str(self._file(name)), options, providers=self._providers)
             except Exception as error:  # ONNX Runtime's own kinds of error have no common base
                 raise ValueError(f'ONNX Runtime cannot load {self._file(name)}: {error}') from error
         return [torch.from_numpy(output) for output in self._sessions[name].run(None, inputs)]
@@ -83,7 +88,7 @@ class OnnxSiamRPN(nn.Module):
         if template.shape[1:3] != (side, side):
             raise ValueError(f'{self._file("template")} was exported for {side}x{side}, got {template.shape}')
         outputs = self._run('template', dict(template=template))
-        del self._sessions['template']  # loading it anew takes less than a frame, holding it as much memory as the search's
+        self._sessions.pop('template', None)  # loading it anew takes less than a frame, holding it as much memory as the search's
         return list(zip(outputs[::2], outputs[1::2]))
 
     def correlate(self, kernels: list, search: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -35,6 +35,12 @@ class SiamRPN(BaseModel):
         self.neck = None if neck is None else MODELS.build(neck)
         self.head = MODELS.build(head)
 
+    use_cuda_graphs = False  # whether the tracker plays back what it does on a GPU; `optimize_for_inference` sets it
+
+    def cuda(self, device: Optional[Union[int, str, torch.device]] = None) -> 'SiamRPN':
+        """As `to`."""
+        return self.to(torch.device('cuda' if device is None else device))
+
     def to(self, *args, **kwargs) -> 'SiamRPN':
         """As torch's. On a GPU weights lie channels last, as the maps do."""
         model = super().to(*args, **kwargs)

@@ -1,6 +1,6 @@
 """A function of tensors as a CUDA graph: recorded once per shape, then played back without the time of its launches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import torch
@@ -22,27 +22,40 @@ def padded_batch(batch: int) -> int:
     return power * 3 // 4 if power > 2 and batch <= power * 3 // 4 else power
 
 
-class GraphedFunction:
-    """A function of tensors, B first, whose rows do not depend on each other, on the present GPU.
+class CudaGraphs:
+    """Recordings of functions of tensors, B first, whose rows do not depend on each other, on one GPU.
 
-    The first call with a shape takes a second or less: it runs the function for real a few times. The function must not wait for
-    the device, nor do anything on the CPU that is to happen again. What it returns is valid until the next call.
+    A recording reads the memory that the function's weights had then: with other weights another `CudaGraphs` is needed.
 
     Args:
-        function: Of nested lists and tuples of tensors or NumPy arrays; recorded, it gets tensors on the GPU.
+        device: The GPU.
     """
 
-    def __init__(self, function: Callable) -> None:
-        self._function = function
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._recordings: dict = {}
         self._last: tuple = (None, [])  # the recording that was played last, and what was copied to it
 
-    def __call__(self, *inputs: Any) -> Any:
+    def play(self, function: Callable, key: Hashable, *inputs: Any) -> Any:
+        """What a function gives, valid until the next call.
+
+        The first call with a shape takes a second or less: it runs the function for real a few times. The function must not wait
+        for the device, nor do anything on the CPU that is to happen again.
+
+        Args:
+            function: Called to record, with tensors on the GPU; not kept.
+            key: Names the function, and all that it depends on besides its inputs and the values of its weights.
+            inputs: Nested lists and tuples of tensors or NumPy arrays.
+        """
+        with torch.cuda.device(self._device):
+            return self._play(function, key, inputs)
+
+    def _play(self, function: Callable, key: Hashable, inputs: tuple) -> Any:
         values, structure = pytree.tree_flatten(inputs)
         batch = len(values[0])
-        key = structure, padded_batch(batch), tuple((value.shape[1:], value.dtype) for value in values)
+        key = key, repr(structure), padded_batch(batch), tuple((value.shape[1:], value.dtype) for value in values)
         if key not in self._recordings:
-            self._recordings[key] = self._record(values, structure, padded_batch(batch))
+            self._recordings[key] = self._record(function, values, structure, padded_batch(batch))
         recording = self._recordings[key]
         known = self._last[1] if self._last[0] is recording else [None] * len(values)
         recording.is_copied.synchronize()
@@ -57,15 +70,14 @@ class GraphedFunction:
         recording.graph.replay()
         return pytree.tree_map(lambda output: output[:batch], recording.outputs)
 
-    def _record(self, values: list, structure: Any, batch: int) -> _Recording:
-        device = torch.device('cuda', torch.cuda.current_device())
+    def _record(self, function: Callable, values: list, structure: Any, batch: int) -> _Recording:
         places, pinned = [], []
         for value in values:
             is_here = isinstance(value, Tensor) and value.is_cuda
             tensor = torch.as_tensor(value)
             # rows that are not filled repeat the first: zeros could be numbers that a function is slow with, or fails on
             rows = tensor[:1].expand(batch, *tensor.shape[1:]).contiguous()
-            places.append(rows.to(device, copy=True))
+            places.append(rows.to(self._device, copy=True))
             pinned.append(None if is_here else rows.pin_memory())
         inputs = pytree.tree_unflatten(places, structure)
         before = torch.cuda.current_stream()
@@ -73,9 +85,9 @@ class GraphedFunction:
         stream.wait_stream(before)
         with torch.cuda.stream(stream):
             for _ in range(3):  # libraries choose their algorithms and take their memory
-                self._function(*inputs)
+                function(*inputs)
         before.wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            outputs = self._function(*inputs)
+            outputs = function(*inputs)
         return _Recording(graph, places, pinned, outputs, torch.cuda.Event())

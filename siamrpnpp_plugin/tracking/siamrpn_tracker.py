@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..ops.boxes import xyxy_to_cxcywh
 from ..ops.crop import context_side, crop_and_resize, pixel_window
-from ..ops.cuda_graph import GraphedFunction
+from ..ops.cuda_graph import CudaGraphs
 from ..ops.penalty import Candidate, best_candidate
 from ..registry import TASK_UTILS
 
@@ -121,7 +121,13 @@ class SiamRPNTracker:
         self.align, self.min_size = align, min_size
         self.lost_search_size, self.lost_window_influence = lost_search_size, lost_window_influence
         self.lost_below, self.found_above = lost_below, found_above
-        self._graphs: WeakKeyDictionary = WeakKeyDictionary()  # by model
+        self._graphs: WeakKeyDictionary = WeakKeyDictionary()  # model -> (where its weights lie, recordings that read them)
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != '_graphs'}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state, _graphs=WeakKeyDictionary())
 
     @torch.inference_mode()
     def init(self, model: nn.Module, frames: Sequence[np.ndarray], boxes_xyxy: np.ndarray) -> TrackState:
@@ -198,9 +204,10 @@ class SiamRPNTracker:
         scale, middle, origin = self._scale(state, search_size)
         crops = self.crop(state, frames, search_size, map_crops)
         clock('crop')
-        find = functools.partial(self._find, model, is_lost)
+        influence = self.lost_window_influence if is_lost else self.window_influence
+        find = functools.partial(self._find, model, self.penalty_k, influence, self.context)
         if getattr(model, 'use_cuda_graphs', False):
-            find = self._graphs.setdefault(model, {}).setdefault((is_lost, search_size), GraphedFunction(find))
+            find = functools.partial(self._graphs_of(model).play, find, find.args[1:])
         candidate, score = find(state.kernels, crops, state.size * scale[:, None])
         score = score.double().cpu() if with_score else None
         candidate = Candidate.unpack(candidate.cpu())
@@ -209,22 +216,30 @@ class SiamRPNTracker:
         clock('post')
         return state
 
-    def _find(self, model: nn.Module, is_lost: bool, kernels: list, crops: np.ndarray,
+    def _graphs_of(self, model: nn.Module) -> CudaGraphs:
+        """The recordings of a model on a GPU; new ones if its weights have moved."""
+        weight = next(model.parameters())
+        place = weight.device, weight.dtype, weight.data_ptr()
+        if self._graphs.get(model, (None, ))[0] != place:
+            self._graphs[model] = place, CudaGraphs(weight.device)
+        return self._graphs[model][1]
+
+    @staticmethod
+    def _find(model: nn.Module, penalty_k: float, window_influence: float, context: float, kernels: list, crops: np.ndarray,
               previous: np.ndarray) -> tuple[Tensor, Tensor]:
         """(B, 7) packed best candidates and (B, A, H, W) scores, on the model's device.
 
         Args:
             model: In evaluation mode.
-            is_lost: Whether all targets are lost, or none.
+            penalty_k, window_influence, context: As of `best_candidate`.
             kernels: Of the targets.
             crops: (B, S, S, 3) uint8.
             previous: (B, 2) float64 width and height of the last boxes, in pixels of the crops.
         """
-        influence = self.lost_window_influence if is_lost else self.window_influence
         cls_score, bbox_pred = model.correlate(kernels, model.prepare_images(crops))
         boxes, score = model.head.decode(cls_score, bbox_pred, crops.shape[1])
         previous = torch.as_tensor(previous).to(score.device)
-        return best_candidate(xyxy_to_cxcywh(boxes), score, previous, self.penalty_k, influence, self.context).pack(), score
+        return best_candidate(xyxy_to_cxcywh(boxes), score, previous, penalty_k, window_influence, context).pack(), score
 
     def _search_size(self, state: TrackState) -> int:
         return self.lost_search_size if _lost(state).any() else self.search_size

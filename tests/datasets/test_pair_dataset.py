@@ -18,6 +18,7 @@ from siamrpnpp_plugin.datasets.cropping import PackSettings
 from siamrpnpp_plugin.datasets.packing import pack
 from siamrpnpp_plugin.datasets.sources import CocoSource, CsvSource, VIDSource
 from siamrpnpp_plugin.datasets.synthetic import write_synthetic_vid
+from siamrpnpp_plugin.datasets.transforms import PairTransform, View
 from siamrpnpp_plugin.engine import PairSampler
 from siamrpnpp_plugin.ops.random import hash_of
 
@@ -252,6 +253,18 @@ def test_a_missing_store_is_named(tmp_path):
 def test_a_pipeline_that_does_not_cut_is_named(store):
     with pytest.raises(ValueError, match='ShiftScaleCrop'):
         dataset(store, pipeline=[])[0]
+
+
+class AsFloat(PairTransform):
+    """What a user may write."""
+
+    def apply(self, view: View, params: None) -> View:
+        return View(view.image / 255, view.box_xyxy)
+
+
+def test_a_pipeline_that_gives_other_numbers_than_pixels_is_named(store):
+    with pytest.raises(ValueError, match='uint8 images, the search image is float64'):
+        dataset(store, pipeline=[*PIPELINE, dict(type=AsFloat, keys='search')])[0]
 
 
 def test_a_damaged_crop_is_named_with_its_video(store, tmp_path):

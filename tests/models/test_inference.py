@@ -69,6 +69,18 @@ def test_layers_for_a_gpu_compute_the_same(name, layers):
         torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-5 * expected.abs().max().item())
 
 
+def test_layers_for_a_gpu_leave_other_norms_and_may_be_asked_for_twice():
+    groups = small_model_config(backbone=dict(type='siamrpnpp_plugin.ResNet', depth=18, norm_cfg=dict(type='GN', num_groups=8)))
+    for config, fused in ((groups, 0), (small_model_config(), 8)):
+        model = build(config)
+        before = maps(model, 255)
+        for _ in range(2):
+            fuse_layers(fuse_conv_bn(model))
+        assert sum(isinstance(module, FusedBlock) for module in model.modules()) == fused
+        for after, expected in zip(maps(model, 255), before):
+            torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-5 * expected.abs().max().item())
+
+
 def test_without_growth_only_batch_norms_are_folded():
     model = build(small_model_config())
     before = maps(model, 255)

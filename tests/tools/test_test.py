@@ -109,6 +109,14 @@ def test_videos_in_batches_give_the_same_boxes(tool, arguments, reference, tmp_p
     assert not (tmp_path / 'tracks.mp4').exists()
 
 
+def test_a_fast_network_gives_the_same_boxes_and_its_folder_is_its_own(tool, arguments, reference, tmp_path):
+    tool.main([*arguments, '--out', str(tmp_path), '--fast', '--no-video'])
+    for name, found in boxes(reference / 'small').items():
+        np.testing.assert_allclose(boxes(tmp_path / 'small')[name], found, atol=0.01 if not torch.cuda.is_available() else 1)
+    with pytest.raises(SystemExit, match='another fast'):
+        tool.main([*arguments, '--out', str(tmp_path)])
+
+
 def test_two_ranks_share_the_videos_and_give_the_same_table(arguments, reference, tmp_path):
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))

@@ -1,5 +1,8 @@
 """The tracking policy: values in, values out, any batch; PySOT's arithmetic when asked for."""
 
+import copy
+import pickle
+
 import cv2
 import numpy as np
 import pytest
@@ -371,6 +374,13 @@ def test_a_found_box_is_mapped_back_through_the_whole_pixels_that_were_cut():
             new = tracker.update(Answer(boxes, torch.ones(1, 1, 1, 1)), state, [np.zeros((1000, 1000, 3), np.uint8)])
             np.testing.assert_allclose(new.center[0], target[:2], atol=1e-9)
             np.testing.assert_allclose(new.size[0], target[2:], atol=1e-9)
+
+
+def test_a_tracker_can_be_copied_and_sent(model):
+    tracker, videos = SiamRPNTracker(penalty_k=0.3), frames(3)
+    expected = run(model, tracker, videos, BOXES)
+    for other in (copy.deepcopy(tracker), pickle.loads(pickle.dumps(tracker))):
+        np.testing.assert_array_equal(run(model, other, videos, BOXES), expected)
 
 
 @pytest.mark.parametrize('arguments', [dict(penalty_k=-1), dict(window_influence=1.5), dict(smoothing=-0.1),

@@ -18,6 +18,7 @@ are made in a temporary folder. The predecessors' ways are written anew in `spee
 import argparse
 import importlib
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -62,12 +63,12 @@ def main(argv=None) -> list:
                 print(f'\n{name} is left out: it needs {lack}')
                 continue
             rows += module.run(args, Path(folder))
-    if args.json:
-        args.json.write_text(json.dumps(dict(machine=machine, rows=rows), indent=2) + '\n')
+            if args.json:  # after each subject: a later one may fail
+                args.json.write_text(json.dumps(dict(machine=machine, rows=rows), indent=2) + '\n')
     if args.markdown:
         print(f'\n{timing.markdown(rows)}')
     return timing.against(rows, json.loads(args.against.read_text())) if args.against else []
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(1 if main() else 0)

@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--workers', type=int, nargs='+', default=[1, 2], help='numbers of worker processes to measure')
     parser.add_argument('--pysot', type=Path, help="a checkout of PySOT (needs yacs), measured instead of a re-implementation")
     parser.add_argument('--gpu-pairs-per-second', type=float, default=657,
-                        help='pairs that a GPU trains per second. The default was measured: R50 with layers 2 to 4 trained, batch '
-                             '32, bfloat16, on an H200')
+                        help='pairs that a GPU trains per second. The default was measured: R50 with layers 2 to 4 trained, '
+                             'batch 32, bfloat16, on an H200')
 
 
 def missing(args: argparse.Namespace) -> str:

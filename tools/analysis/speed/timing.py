@@ -4,6 +4,7 @@ A way is a function that does its work and returns (units, seconds). Ways take t
 neighbours in time and survives a noisy machine.
 """
 
+import contextlib
 import multiprocessing
 import os
 import platform
@@ -192,23 +193,26 @@ class Apart:
         """
         self._receive()
 
+    def _ask(self, what: str) -> Any:
+        with contextlib.suppress(BrokenPipeError):  # a process that died is told by the next line
+            self._pipe.send(what)
+        return self._receive()
+
     def _receive(self) -> Any:
         try:
             answer = self._pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             raise RuntimeError(f'the process of {self.name!r} died; its message is above') from None
         if isinstance(answer, BaseException):
             raise RuntimeError(f'{self.name}: {type(answer).__name__}: {answer}') from answer
         return answer
 
     def __call__(self) -> tuple[float, float]:
-        self._pipe.send('run')
-        return self._receive()
+        return self._ask('run')
 
     def peak_memory(self) -> float:
         """The most memory, MB, that the process ever held."""
-        self._pipe.send('memory')
-        return self._receive()
+        return self._ask('memory')
 
     def close(self) -> None:
         """End the process."""

@@ -5,6 +5,7 @@ depend on what the weights know. Each way has a process of its own, whose larges
 """
 
 import argparse
+import importlib.util
 import itertools
 import time
 from collections.abc import Callable
@@ -49,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def missing(args: argparse.Namespace) -> str:
     del args
-    return ''
+    lacking = [name for name in ('onnx', 'onnxscript', 'onnxruntime') if importlib.util.find_spec(name) is None]
+    return f"{', '.join(lacking)}: pip install 'siamrpnpp_plugin[onnx]'" if lacking else ''
 
 
 def random_model(config: str, checkpoint: Optional[Path] = None) -> torch.nn.Module:
