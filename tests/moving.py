@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import torch
 from conftest import small_model_config
 from torch import nn
 
@@ -20,6 +21,7 @@ def frames(count: int, seed: int = 0, sizes=((160, 120), (200, 150), (160, 120))
 
 def moving_model() -> nn.Module:
     """A narrow network with random weights, its outputs brought to mean 0 and a small spread: boxes move, none saturates."""
+    torch.manual_seed(0)
     config = small_model_config(backbone=dict(type='siamrpnpp_plugin.ResNet', depth=18, width=0.125),
                                 neck=dict(type='siamrpnpp_plugin.AdjustNeck', in_channels=(16, 32, 64), out_channels=16))
     model = MODELS.build(config).eval()

@@ -61,8 +61,8 @@ def main(argv=None) -> list:
             lack = module.missing(args)
             if lack:
                 print(f'\n{name} is left out: it needs {lack}')
-                continue
-            rows += module.run(args, Path(folder))
+            else:
+                rows += module.run(args, Path(folder))
             if args.json:  # after each subject: a later one may fail
                 args.json.write_text(json.dumps(dict(machine=machine, rows=rows), indent=2) + '\n')
     if args.markdown:
