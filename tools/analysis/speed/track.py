@@ -37,8 +37,8 @@ class Network(NamedTuple):
 
 
 NETWORKS = {'r50': Network('siamrpnpp_r50_pysot.py', 'siamrpn_r50_l234_dwxcorr', 2),
-            'mobilenetv2': Network('siamrpnpp_mobilenetv2_pysot.py', 'siamrpn_mobilev2_l234_dwxcorr', 8),
-            'alexnet': Network('siamrpn_alexnet_pysot.py', 'siamrpn_alex_dwxcorr', 8)}
+            'mobilenetv2': Network('siamrpnpp_mobilenetv2_pysot.py', 'siamrpn_mobilev2_l234_dwxcorr', 24),
+            'alexnet': Network('siamrpn_alexnet_pysot.py', 'siamrpn_alex_dwxcorr', 24)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
