@@ -204,10 +204,10 @@ class SiamRPNTracker:
         scale, middle, origin = self._scale(state, search_size)
         crops = self.crop(state, frames, search_size, map_crops)
         clock('crop')
-        influence = self.lost_window_influence if is_lost else self.window_influence
-        find = functools.partial(self._find, model, self.penalty_k, influence, self.context)
+        settings = self.penalty_k, self.lost_window_influence if is_lost else self.window_influence, self.context
+        find = functools.partial(self._find, model, *settings)
         if getattr(model, 'use_cuda_graphs', False):
-            find = functools.partial(self._graphs_of(model).play, find, find.args[1:])
+            find = functools.partial(self._graphs_of(model).play, find, settings)
         candidate, score = find(state.kernels, crops, state.size * scale[:, None])
         score = score.double().cpu() if with_score else None
         candidate = Candidate.unpack(candidate.cpu())
