@@ -110,12 +110,17 @@ def markdown(rows: list[dict]) -> str:
             continue
         base = baselines[row['table']]
         share = f'{row["floor_share"]:.0%} of {floors[row["table"]]}' if row['floor_share'] is not None else ''
-        ours, theirs = (f'{entry["per_second"]:.3g}' + ('' if entry['memory_mb'] is None else f', {entry["memory_mb"]:.0f} MB')
+        ours, theirs = (_number(entry['per_second']) + ('' if entry['memory_mb'] is None else f', {entry["memory_mb"]:.0f} MB')
                         for entry in (row, base))
         name = row['table'] if row['name'] == 'ours' else f'{row["table"]}: {row["name"]}'
-        lines.append(f'| {name} | {base["name"]} {theirs} | {ours} | {row["ratio"]:.3g} ({min(row["ratio_all"]):.3g} - '
-                     f'{max(row["ratio_all"]):.3g}) | {share} |')
+        ratios = f'{_number(row["ratio"])} ({_number(min(row["ratio_all"]))} - {_number(max(row["ratio_all"]))})'
+        lines.append(f'| {name} | {base["name"]} {theirs} | {ours} | {ratios} | {share} |')
     return '\n'.join(lines)
+
+
+def _number(value: float) -> str:
+    """Three digits, and all before the point."""
+    return f'{value:.0f}' if value >= 100 else f'{value:.3g}'
 
 
 @contextmanager
