@@ -89,6 +89,7 @@ def test_a_run_that_was_killed_resumes_to_the_same_weights(reference, store, tmp
     assert resumed == reference_losses[iteration:]
 
 
+@pytest.mark.slow
 def test_a_schedule_with_functions_in_its_state_resumes(store, tmp_path):
     """OneCycleLR keeps a function; the safe loader takes none."""
     config = write_config(tmp_path, store, """
