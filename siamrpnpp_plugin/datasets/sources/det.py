@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 from ..filters import STILLS
-from .base import IMAGE_SUFFIXES, Skip, Source, Track, TrackRows, check_choice, has_area
-from .ilsvrc import XML_ERRORS, parse_xml
+from .base import IMAGE_SUFFIXES, Skip, Track, TrackRows, has_area
+from .ilsvrc import XML_ERRORS, ILSVRCSource, parse_xml
 
 
-class DETSource(Source):
+class DETSource(ILSVRCSource):
     """ILSVRC DET as stills: `Data/DET/train/ILSVRC2013_train/nXXXXXXXX/*.JPEG`, `Data/DET/train/ILSVRC2014_train_000K/*.JPEG` or
     `Data/DET/val/*.JPEG`, and an xml of the same name under `Annotations/DET`.
 
@@ -23,17 +23,8 @@ class DETSource(Source):
         ValueError: If the split is another one, or the root does not have the layout.
     """
 
-    name = 'det'
-    arguments = dict(split=dict(choices=('train', 'val')))
+    name, task, layout = 'det', 'DET', 'ILSVRC root with a {} split of DET'
     min_track_length, filters = 1, STILLS
-
-    def __init__(self, root: str, split: str = 'train') -> None:
-        check_choice('DET', 'split', split, ('train', 'val'))
-        super().__init__(root, split=split)
-        self.images, self.annotations = (self.root / kind / 'DET' / split for kind in ('Data', 'Annotations'))
-        for folder in (self.images, self.annotations):
-            if not folder.is_dir():
-                raise ValueError(f'{root} is not an ILSVRC root with a {split} split of DET: {folder} is missing')
 
     def videos(self) -> list:
         """Paths below `DET/<split>`, without suffix, of all that have an image, an annotation or both, sorted."""

@@ -1,9 +1,35 @@
-"""The annotation files of ILSVRC, for VID and DET."""
+"""What VID and DET of ILSVRC share: the two folders of a split, and the annotation files."""
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from .base import Source, check_choice
+
 XML_ERRORS = (ElementTree.ParseError, ValueError, OverflowError, LookupError, OSError)
+
+
+class ILSVRCSource(Source):
+    """Images below `Data/TASK/SPLIT` and an xml of the same name for each below `Annotations/TASK/SPLIT`.
+
+    Args:
+        root: The folder with `Data` and `Annotations`.
+        split: `train` or `val`.
+
+    Raises:
+        ValueError: If the split is another one, or the root does not have the layout.
+    """
+
+    task: str
+    layout: str  # what the root should be, for the error; with a place for the split
+    arguments = dict(split=dict(choices=('train', 'val')))
+
+    def __init__(self, root: str, split: str = 'train') -> None:
+        check_choice(self.task, 'split', split, ('train', 'val'))
+        super().__init__(root, split=split)
+        self.images, self.annotations = (self.root / kind / self.task / split for kind in ('Data', 'Annotations'))
+        for folder in (self.images, self.annotations):
+            if not folder.is_dir():
+                raise ValueError(f'{root} is not an {self.layout.format(split)}: {folder} is missing')
 
 
 def parse_xml(path: Path, has_tracks: bool = True) -> tuple:

@@ -2,11 +2,11 @@
 
 import os
 
-from .base import Skip, Source, Track, TrackRows, check_choice, frame_number, has_area, image_files, natural_order
-from .ilsvrc import XML_ERRORS, parse_xml
+from .base import Skip, Track, TrackRows, frame_number, has_area, image_files, natural_order
+from .ilsvrc import XML_ERRORS, ILSVRCSource, parse_xml
 
 
-class VIDSource(Source):
+class VIDSource(ILSVRCSource):
     """ILSVRC2015 VID: `Data/VID/train/ILSVRC2015_VID_train_000k/*/%06d.JPEG` or `Data/VID/val/*/%06d.JPEG`, and an xml for each
     frame at the same place under `Annotations/VID`.
 
@@ -20,16 +20,7 @@ class VIDSource(Source):
         ValueError: If the split is another one, or the root does not have the layout.
     """
 
-    name = 'vid'
-    arguments = dict(split=dict(choices=('train', 'val')))
-
-    def __init__(self, root: str, split: str = 'train') -> None:
-        check_choice('VID', 'split', split, ('train', 'val'))
-        super().__init__(root, split=split)
-        self.images, self.annotations = (self.root / kind / 'VID' / split for kind in ('Data', 'Annotations'))
-        for folder in (self.images, self.annotations):
-            if not folder.is_dir():
-                raise ValueError(f'{root} is not an ILSVRC2015 VID root with a {split} split: {folder} is missing')
+    name, task, layout = 'vid', 'VID', 'ILSVRC2015 VID root with a {} split'
 
     def videos(self) -> list:
         """Names of all videos, sorted: paths below `Data/VID/<split>`, of those with images, annotations or both."""
