@@ -54,8 +54,7 @@ class CsvSource(Source):
         """Tracks of one video and what had to be left out."""
         tracks: dict[str, TrackRows] = {}
         skips, seen = [], set()
-        for place, words in self.rows.rows(video):
-            where = f'{self.rows.path.name} byte {place}: {",".join(words)[:120]}'
+        for where, words in self.rows.rows(video):
             try:
                 name, row, category = self._parse(words)
             except ValueError as error:

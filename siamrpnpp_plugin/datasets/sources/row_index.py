@@ -70,7 +70,7 @@ class RowIndex:
         return int(self._lengths[first:last].sum())
 
     def rows(self, name: str) -> list:
-        """(place in the file, list of words) of each row of a video, in the order of the file."""
+        """(where it is, for messages; list of words) of each row of a video, in the order of the file."""
         found = []
         with open(self.path, 'rb') as file:
             for run in range(*self._runs(name)):
@@ -78,7 +78,8 @@ class RowIndex:
                 file.seek(place)
                 for line in file.read(int(self._lengths[run])).splitlines(keepends=True):
                     if line.strip():
-                        found.append((place, next(csv.reader([line.decode(errors='replace').lstrip('\ufeff')]))))
+                        words = next(csv.reader([line.decode(errors='replace').lstrip('\ufeff')]))
+                        found.append((f'{self.path.name} byte {place}: {",".join(words)[:120]}', words))
                     place += len(line)
         return found
 

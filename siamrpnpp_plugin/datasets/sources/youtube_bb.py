@@ -65,8 +65,7 @@ class YouTubeBBSource(Source):
             return [], [Skip('missing video', f'{video} ({len(rows)} rows): neither clip nor frames in {self.where(self.media)}')]
         tracks: dict[str, TrackRows] = {}
         skips, seen = [], set()
-        for place, words in rows:
-            where = f'{self.rows.path.name} byte {place}: {",".join(words)[:120]}'
+        for where, words in rows:
             try:
                 time, category, number, presence, box = parse_row(words)
                 second = frame_number(time // 1000)
