@@ -35,7 +35,7 @@ from .benchmark_files import (
 from .benchmark_tables import LASOT_CUT, LASOT_TEST, NFS, OTB13, OTB50, OTB100, OTB_FRAMES, UAV20L, UAV123, UAV_ATTRIBUTES
 from .sequences import Sequence, track_sequences
 from .sources import FolderSource, VIDSource
-from .text_files import read_flags, read_names
+from .text_files import read_flags, read_meta, read_names
 
 RESULT_ALIASES = {'Human4-2': ('Human4',)}  # other names of sequences in files of results: the got10k toolkit's
 SOURCES_OF_BENCHMARKS = {'vid': VIDSource, 'folders': FolderSource}  # read as for training: a sequence per track
@@ -198,12 +198,10 @@ def read_got10k(benchmark: str, root: Path, split: str = 'val', names: Optional[
 
 def _resolution(path: Path) -> Optional[tuple]:
     """Width and height in a meta file of GOT-10k, None if there is no file."""
-    if not path.is_file():
-        return None
-    found = re.search(r'^resolution:\s*\((\d+),\s*(\d+)\)', path.read_text(encoding='utf-8', errors='replace'), re.MULTILINE)
-    if found is None:
+    _, size = read_meta(path)
+    if size is None and path.is_file():
         raise ValueError(f'{path} has no line "resolution: (WIDTH, HEIGHT)"')
-    return int(found[1]), int(found[2])
+    return size
 
 
 def read_trackingnet(benchmark: str, root: Path, split: str = 'test', names: Optional[list] = None,

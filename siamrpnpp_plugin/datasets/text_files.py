@@ -37,3 +37,32 @@ def read_flags(path: Path, length: Optional[int] = None, highest: int = 1) -> np
 def read_names(path: Path) -> list:
     """Names of sequences, one per line."""
     return [line.strip() for line in read_text(path, 'one name of a sequence per line').splitlines() if line.strip()]
+
+
+def read_lines(path: Path) -> list:
+    """Lines of a file, without empty ones at its end.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    return path.read_text(encoding='utf-8-sig', errors='replace').rstrip().splitlines()
+
+
+def parse_numbers(line: str) -> list:
+    """Numbers that are separated by commas, semicolons or white space.
+
+    Raises:
+        ValueError: If a word is no number.
+    """
+    return [float(word) for word in re.split(r'[,;\s]+', line.strip()) if word]
+
+
+def read_meta(path: Path) -> tuple[str, Optional[tuple]]:
+    """Class of the object and (width, height) of the frames in a `meta_info.ini` of GOT-10k; '' and None if it does not say, or
+    is not there."""
+    if not path.is_file():
+        return '', None
+    text = path.read_text(encoding='utf-8', errors='replace')
+    category = re.search(r'^object_class:[ \t]*(.*)$', text, re.MULTILINE)
+    size = re.search(r'^resolution:\s*\((\d+),\s*(\d+)\)', text, re.MULTILINE)
+    return category[1].strip() if category else '', (int(size[1]), int(size[2])) if size else None

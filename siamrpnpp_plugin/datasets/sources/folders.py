@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...ops.polygons import equal_area_box
+from ..text_files import parse_numbers, read_lines
 from .base import Skip, Source, Track, TrackRows, has_area, image_files, natural_order
 
 
@@ -70,7 +71,7 @@ class FolderSource(Source):
         for path in files:
             rows = TrackRows()
             where = f'{video_name}/{path.name}'
-            lines = path.read_text(encoding='utf-8-sig', errors='replace').rstrip().splitlines()
+            lines = read_lines(path)
             for index, line in enumerate(lines):
                 try:
                     box = self._parse(line)
@@ -100,7 +101,7 @@ class FolderSource(Source):
 
     def _parse(self, line: str) -> tuple:
         """Corners of the box of a line."""
-        values = [float(part) for part in re.split(r'[,;\s]+', line.strip()) if part]
+        values = parse_numbers(line)
         if len(values) == 4:
             x, y, width, height = values
             box = (x, y, x + width, y + height)

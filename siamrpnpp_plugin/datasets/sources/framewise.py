@@ -1,12 +1,12 @@
 """What the readers of tracking benchmarks share: one target per video, a box per frame, flags of frames in files beside it."""
 
 import math
-import re
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
 
+from ..text_files import parse_numbers, read_lines
 from .base import Skip, Source, Track, TrackRows, has_area, image_files
 
 
@@ -15,7 +15,7 @@ class FramewiseSource(Source):
 
     first_frame = 1
 
-    def read_target(self, video: str, images: Path, boxes: Path, hidden: dict, category: str = '',
+    def read_target(self, video: str, images: Path, boxes: Path, lines: Optional[list], hidden: dict, category: str = '',
                     size: Optional[tuple] = None, occluded: Optional[np.ndarray] = None,
                     first_pixel: float = 0) -> tuple[list[Track], list[Skip]]:
         """The track of a video, if any, and what had to be left out.
@@ -24,6 +24,7 @@ class FramewiseSource(Source):
             video: Its name.
             images: Folder of the images, `NUMBER.jpg`.
             boxes: File of the boxes.
+            lines: Its `lines`.
             hidden: Reason -> (T,) bool: frames without a visible target.
             category: Of the target.
             size: Width and height that the boxes were drawn on, if known.
@@ -31,9 +32,7 @@ class FramewiseSource(Source):
             first_pixel: Coordinate of the upper left corner of the image in the file.
         """
         found, skips = self._numbered(images)
-        try:
-            lines = boxes.read_text(encoding='utf-8-sig', errors='replace').rstrip().splitlines()
-        except OSError:
+        if lines is None:
             return [], [Skip('missing annotation', f'{video}: {boxes.name} cannot be read')]
         rows, where = TrackRows(category), self.where(boxes)
         for index, line in enumerate(lines):
@@ -58,12 +57,13 @@ class FramewiseSource(Source):
         skips += [Skip('missing annotation', f'{where}: no line for {self.where(image)}') for image in found.values()]
         return [rows.track(video, '0')] if rows.rows else [], skips
 
-    def count_lines(self, boxes: Path) -> int:
-        """Lines of a file of boxes, which flags must match; 0 if it cannot be read."""
+    @staticmethod
+    def lines(boxes: Path) -> Optional[list]:
+        """Lines of a file of boxes; None if it cannot be read."""
         try:
-            return len(boxes.read_text(encoding='utf-8-sig', errors='replace').rstrip().splitlines())
+            return read_lines(boxes)
         except OSError:
-            return 0
+            return None
 
     def file_size(self, boxes: Path) -> int:
         """Bytes of a file, 0 if there is none; as fingerprint of a video."""
@@ -83,7 +83,7 @@ class FramewiseSource(Source):
 def parse_xywh(line: str, first_pixel: float = 0) -> Optional[tuple]:
     """xmin, ymin, xmax, ymax of a line `x, y, width, height`, None if it is none."""
     try:
-        x, y, width, height = (float(part) for part in re.split(r'[,;\s]+', line.strip()) if part)
+        x, y, width, height = parse_numbers(line)
     except ValueError:
         return None
     x, y = x - first_pixel, y - first_pixel

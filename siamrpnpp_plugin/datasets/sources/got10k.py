@@ -1,10 +1,9 @@
 """GOT-10k."""
 
-import re
 from pathlib import Path
 from typing import Optional
 
-from ..text_files import read_flags, read_names
+from ..text_files import read_flags, read_meta, read_names
 from .base import Skip, Track, check_choice
 from .framewise import FramewiseSource
 
@@ -61,23 +60,14 @@ class GOT10kSource(FramewiseSource):
         folder = self.folder / video
         if not folder.is_dir():
             return [], [Skip('missing video', f'{self.where(folder)}: in list.txt, but no such folder')]
-        boxes, count = folder / 'groundtruth.txt', self.count_lines(folder / 'groundtruth.txt')
+        boxes, lines = folder / 'groundtruth.txt', self.lines(folder / 'groundtruth.txt')
+        count = len(lines or ())
         try:
             absent, cover = read_flags(folder / 'absence.label', count), read_flags(folder / 'cover.label', count, highest=8)
-            category, size = _meta(folder / 'meta_info.ini')
+            category, size = read_meta(folder / 'meta_info.ini')
         except FileNotFoundError as error:
             return [], [Skip('missing annotation', self.tell(error))]
         except ValueError as error:
             return [], [Skip('malformed annotation', self.tell(error))]
-        return self.read_target(video, folder, boxes, {'absent': absent > 0, 'not visible': cover == 0}, category, size,
+        return self.read_target(video, folder, boxes, lines, {'absent': absent > 0, 'not visible': cover == 0}, category, size,
                                 cover < 8, self.options['first_pixel'])
-
-
-def _meta(path: Path) -> tuple:
-    """Class of the object and (width, height) of the frames; '' and None if there is no file or no such line."""
-    if not path.is_file():
-        return '', None
-    text = path.read_text(encoding='utf-8', errors='replace')
-    category = re.search(r'^object_class:[ \t]*(.*)$', text, re.MULTILINE)
-    size = re.search(r'^resolution:\s*\((\d+),\s*(\d+)\)', text, re.MULTILINE)
-    return category[1].strip() if category else '', (int(size[1]), int(size[2])) if size else None

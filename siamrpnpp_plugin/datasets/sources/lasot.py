@@ -52,15 +52,15 @@ class LaSOTSource(FramewiseSource):
         folder = self.folders[video]
         if _is_test(video) is None:
             return [], [Skip('unknown video', f'{self.where(folder)}: not one of LaSOT\'s 70 categories')]
-        boxes = folder / 'groundtruth.txt'
+        boxes, lines = folder / 'groundtruth.txt', self.lines(folder / 'groundtruth.txt')
         try:
-            hidden = {reason: read_flags(folder / f'{reason.replace(" ", "_")}.txt', self.count_lines(boxes)) > 0
+            hidden = {reason: read_flags(folder / f'{reason.replace(" ", "_")}.txt', len(lines or ())) > 0
                       for reason in ('full occlusion', 'out of view')}
         except FileNotFoundError as error:
             return [], [Skip('missing annotation', self.tell(error))]
         except ValueError as error:
             return [], [Skip('malformed annotation', self.tell(error))]
-        return self.read_target(video, folder / 'img', boxes, hidden, video.rpartition('-')[0],
+        return self.read_target(video, folder / 'img', boxes, lines, hidden, video.rpartition('-')[0],
                                 first_pixel=self.options['first_pixel'])
 
 

@@ -56,4 +56,4 @@ class TrackingNetSource(FramewiseSource):
             archive = self.root / chunk / 'zips' / f'{name}.zip'
             hint = f'unpack {self.where(archive)} into it' if archive.is_file() else 'no such folder'
             return [], [Skip('missing video', f'{self.where(frames)}: {hint}')]
-        return self.read_target(video, frames, boxes, {})
+        return self.read_target(video, frames, boxes, self.lines(boxes), {})
