@@ -200,9 +200,10 @@ class SiamRPNTracker:
               clock: Callable[[str], None], map_crops: Callable) -> TrackState:
         """`update` of targets that are all lost or all not."""
         is_lost = bool(_lost(state).any())
-        search_size = self._search_size(state)
-        scale, middle, origin = self._scale(state, search_size)
-        crops = self.crop(state, frames, search_size, map_crops)
+        search_size = self.lost_search_size if is_lost else self.search_size
+        windows = self._windows(state, search_size)
+        scale, middle, origin = self._scale(state, windows, search_size)
+        crops = self.crop(state, frames, search_size, map_crops, windows)
         clock('crop')
         settings = self.penalty_k, self.lost_window_influence if is_lost else self.window_influence, self.context
         find = functools.partial(self._find, model, *settings)
@@ -241,13 +242,25 @@ class SiamRPNTracker:
         previous = torch.as_tensor(previous).to(score.device)
         return best_candidate(xyxy_to_cxcywh(boxes), score, previous, penalty_k, window_influence, context).pack(), score
 
-    def _search_size(self, state: TrackState) -> int:
-        return self.lost_search_size if _lost(state).any() else self.search_size
+    @property
+    def search_sizes(self) -> list[int]:
+        """Sides of its search images, the smallest first: one, or two of a tracker that looks wider for a lost target."""
+        return sorted({self.search_size, self.lost_search_size or self.search_size})
 
-    def crop(self, state: TrackState, frames: Sequence[np.ndarray], side: int, map_crops: Callable = map) -> np.ndarray:
-        """(B, side, side, 3) uint8: the images around the targets, at the template's scale."""
+    def crop(self, state: TrackState, frames: Sequence[np.ndarray], side: int, map_crops: Callable = map,
+             windows: Optional[np.ndarray] = None) -> np.ndarray:
+        """(B, side, side, 3) uint8: the images around the targets, at the template's scale.
+
+        Args:
+            state: Of B targets.
+            frames: B images.
+            side: In pixels.
+            map_crops: As in `update`.
+            windows: What is shown, where it is known already: it follows from the state.
+        """
+        windows = self._windows(state, side) if windows is None else windows
         cut = functools.partial(crop_and_resize, align=self.align)
-        return np.stack(list(map_crops(cut, frames, self._windows(state, side), [side] * len(frames), state.padding)))
+        return np.stack(list(map_crops(cut, frames, windows, [side] * len(frames), state.padding)))
 
     def _windows(self, state: TrackState, side: int) -> np.ndarray:
         """(B, 4) what of the frames is shown in an image of a side. Whole pixels: what the last bit of a float decides elsewhere
@@ -263,12 +276,12 @@ class SiamRPNTracker:
         """(B,) sides of the squares around the targets that the template shows."""
         return context_side(np.concatenate((np.zeros_like(state.size), state.size), axis=1), self.context)
 
-    def _scale(self, state: TrackState, search_size: int) -> tuple[np.ndarray, float, np.ndarray]:
-        """How boxes in the search images become boxes in the frames: (position - middle) / scale + origin; (B,), one number for
-        all, and (B, 2)."""
+    def _scale(self, state: TrackState, windows: np.ndarray, search_size: int) -> tuple[np.ndarray, float, np.ndarray]:
+        """How boxes in the search images, which show the windows, become boxes in the frames: (position - middle) / scale +
+        origin; (B,), one number for all, and (B, 2)."""
         if self.align == 'pixel':
             return self.template_size / self._sides(state), search_size // 2, state.center
-        windows = self._windows(state, search_size)  # boxes in the search image count from the middle of its first pixel
+        # boxes in the search image count from the middle of its first pixel
         return search_size / (windows[:, 2] - windows[:, 0]), -0.5, windows[:, :2]
 
     def _move(self, state: TrackState, candidate: Candidate, scale: np.ndarray, middle: float, origin: np.ndarray,
