@@ -11,12 +11,13 @@ from typing import Any, Optional
 
 import numpy as np
 import torch
+from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from .models.inference import optimize_for_inference
 from .models.onnx_siamrpn import DESCRIPTION, OnnxSiamRPN, as_plain, kernel_names
 from .ops.xcorr import ONNX_OP
-from .registry import SCOPE
+from .registry import SCOPE, TASK_UTILS
 
 OPSET = 18
 
@@ -29,16 +30,14 @@ class _Template(nn.Module):
         self.model = model
 
     def forward(self, template: Tensor) -> tuple[Tensor, ...]:
-        images = self.model.data_preprocessor.normalize(template.permute(0, 3, 1, 2))
-        return tuple(kernel for level in self.model.template_kernels(images) for kernel in level)
+        return tuple(kernel for level in self.model.template_kernels(self.model.prepare_images(template)) for kernel in level)
 
 
 class _Search(_Template):
     """Images and kernels -> cls_score, bbox_pred."""
 
     def forward(self, search: Tensor, kernels: list[Tensor]) -> tuple[Tensor, Tensor]:
-        images = self.model.data_preprocessor.normalize(search.permute(0, 3, 1, 2))
-        return self.model.correlate(list(zip(kernels[::2], kernels[1::2])), images)
+        return self.model.correlate(list(zip(kernels[::2], kernels[1::2])), self.model.prepare_images(search))
 
 
 def export_onnx(model: nn.Module, folder: 'str | os.PathLike[str]', tracker: Optional[dict] = None,
@@ -68,11 +67,13 @@ def export_onnx(model: nn.Module, folder: 'str | os.PathLike[str]', tracker: Opt
         raise ImportError(f"exporting needs {error.name}: pip install 'siamrpnpp_plugin[onnx]'") from error
     config = model.cfg
     policy = as_plain(tracker or config.get('tracker', dict(type=f'{SCOPE}.SiamRPNTracker')))
-    template_size = policy.get('template_size', 127)
-    sizes = sorted({policy.get('search_size', 255), policy.get('lost_search_size') or policy.get('search_size', 255)})
+    scope = config.get('default_scope', SCOPE)
+    with DefaultScope.overwrite_default_scope(scope):
+        built = TASK_UTILS.build(policy)
+    template_size, sizes = built.template_size, built.search_sizes
     head = config.model.head
     description = dict(
-        tracker=policy, default_scope=config.get('default_scope', SCOPE), template_size=template_size, search_sizes=sizes,
+        tracker=policy, default_scope=scope, template_size=template_size, search_sizes=sizes,
         anchor_generator=as_plain(head.get('anchor_generator', dict(type=f'{SCOPE}.AnchorGenerator'))),
         box_coder=as_plain(head.get('box_coder', dict(type=f'{SCOPE}.DeltaBoxCoder'))))
     optimize_for_inference(model, sizes[0], template_size, weight_growth=1)

@@ -65,7 +65,6 @@ def calibration_images(tracker: Any, model: Any, sequences: list, samples: int) 
     if not usable:
         raise ValueError('no video to calibrate with has two frames and a box')
     share = -(-samples // len(usable))
-    sides = sorted({tracker.search_size, tracker.lost_search_size or tracker.search_size})
     for sequence, frames in usable:
         images, boxes = sequence.images, sequence.boxes_xyxy
         first = frames[0]
@@ -76,7 +75,7 @@ def calibration_images(tracker: Any, model: Any, sequences: list, samples: int) 
             if not (size > 0).all():
                 continue
             before = state._replace(center=center[None], size=size[None])
-            for side in sides:
+            for side in tracker.search_sizes:
                 yield template, tracker.crop(before, [_read(images[frame + 1])], side)[0]
 
 
