@@ -79,7 +79,7 @@ def test_pack_prints_ratios_to_the_seeds_way(vid_root, tmp_path):
 
 def test_pysots_way_of_tracking_gives_the_boxes_of_the_tracker_with_its_rounding():
     from siamrpnpp_plugin.apis import SOTracker, init_model
-    predecessors = benchmark.importlib.import_module('speed.predecessors')
+    pysot_ways = benchmark.importlib.import_module('speed.pysot_ways')
     model = init_model(Config(dict(model=small_model_config(), default_scope='siamrpnpp_plugin')))
     with torch.no_grad():  # random outputs are brought to a spread where boxes stay finite
         maps = model(torch.rand(1, 3, 127, 127) * 255, torch.rand(1, 3, 255, 255) * 255)
@@ -88,7 +88,7 @@ def test_pysots_way_of_tracking_gives_the_boxes_of_the_tracker_with_its_rounding
                 layer.weight *= spread / output.std()
                 layer.bias *= spread / output.std()
     ours = SOTracker(model, dict(type='siamrpnpp_plugin.SiamRPNTracker', align='pixel'))
-    theirs = predecessors.PySOTTracker(model, ours.tracker)
+    theirs = pysot_ways.PySOTTracker(model, ours.tracker)
     frames = np.random.default_rng(0).integers(0, 256, (4, 240, 320, 3), np.uint8)
     for tracker in (ours, theirs):
         tracker.init(frames[0], (140, 90, 50, 40))

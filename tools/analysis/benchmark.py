@@ -12,7 +12,7 @@
 
 Each line is the median of several rounds (A B A B ...) with the smallest and largest, its ratio to the predecessor, and its share
 of the floor: what the machine does at best where only the physically needed work is done. Without data of yours, synthetic videos
-are made in a temporary folder. The predecessors' ways are written anew in `speed/predecessors.py`.
+are made in a temporary folder. The predecessors' ways are written anew in `speed/pysot_ways.py` and `speed/seed_ways.py`.
 """
 
 import argparse

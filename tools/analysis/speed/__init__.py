@@ -1,4 +1,5 @@
-"""The subjects of `benchmark.py`, one file each; `timing.py` is what they share, `predecessors.py` what they compare with.
+"""The subjects of `benchmark.py`, one file each; `timing.py` is what they share, `pysot_ways.py` and `seed_ways.py` what they
+compare with.
 
 A subject is a module with
 

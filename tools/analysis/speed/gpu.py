@@ -5,7 +5,6 @@ Weights are random, as in `track`. Each way has a process of its own; its memory
 
 import argparse
 import itertools
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +15,10 @@ import cv2
 import numpy as np
 import torch
 
-from siamrpnpp_plugin.apis import SOTracker, build_tracker, init_model
+from siamrpnpp_plugin.apis import SOTracker, init_model
 from siamrpnpp_plugin.tracking import VideoTracker
 
-from .predecessors import pysot_tracker
+from .pysot_ways import ITSELF, add_checkout, missing_checkout, pysot_tracker
 from .samples import synthetic_root
 from .timing import apart, compare, matmul_gflops
 from .track import BOX_XYWH, NETWORKS, ROOT, products, random_model
@@ -31,14 +30,14 @@ BATCH_OF_FILES = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--pysot', type=Path, help='a checkout of PySOT; needs yacs')
+    add_checkout(parser)
     parser.add_argument('--networks', nargs='+', choices=tuple(NETWORKS), default=list(NETWORKS), help='track, gpu: default: all')
 
 
 def missing(args: argparse.Namespace) -> str:
     if not torch.cuda.is_available():
         return 'a GPU that torch sees'
-    return '' if args.pysot else '--pysot PATH_OF_A_CHECKOUT: it is compared with PySOT itself'
+    return missing_checkout(args)
 
 
 def timed(update: Callable, batch: int) -> Callable:
@@ -91,10 +90,10 @@ class _Lockstep:
     """Updates of many targets, each in a video of its own, whose frames are in memory."""
 
     def __init__(self, model: torch.nn.Module, frames: list, batch: int) -> None:
-        self.model, self.tracker = model, build_tracker(model.cfg)
+        videos = VideoTracker(model.cfg.tracker, batch_videos=batch)
+        self.model, self.tracker, self.cutters = model, videos.tracker, ThreadPoolExecutor(videos.readers)
         self.turns = [itertools.islice(itertools.cycle(frames), number % len(frames), None) for number in range(batch)]
         self.state = self.tracker.init(model, self._frames(), np.array([BOX_XYXY] * batch))
-        self.cutters = ThreadPoolExecutor(len(os.sched_getaffinity(0)))  # as `VideoTracker` has them
 
     def _frames(self) -> list:
         return [next(turn) for turn in self.turns]
@@ -113,7 +112,7 @@ def make_pysot_from_files(root: Path, experiment: str, images: list) -> Callable
 def make_ours_from_files(config: str, checkpoint: Path, batch: int, images: list) -> Callable:
     """`VideoTracker`, as tools/test.py runs it; a turn is three times as many videos as run at once, of 25 to 40 frames."""
     model = init_model(ROOT / 'configs' / config, checkpoint, 'cuda', fast=True)
-    tracker = VideoTracker(dict(model.cfg.tracker), batch_videos=batch)
+    tracker = VideoTracker(model.cfg.tracker, batch_videos=batch)
     paths = [str(path) for path in images]
     sequences = [SimpleNamespace(name=str(number), images=paths[number % 16:], polygons=None,
                                  boxes_xyxy=np.array([BOX_XYXY] * len(paths[number % 16:]))) for number in range(3 * batch)]
@@ -140,13 +139,13 @@ def run(args: argparse.Namespace, folder: Path) -> list[dict]:
             return 1, work / (matmul_gflops(0.3, 'cuda', 8192, torch.float16) * 1e9)
 
         place = f'{name}, {work / 2e9:.1f} GMAC, {torch.cuda.get_device_name()}'
-        makers = {'PySOT itself': (make_pysot, args.pysot, network.experiment, images[:20]),
+        makers = {ITSELF: (make_pysot, args.pysot, network.experiment, images[:20]),
                   'torch': (make_ours, *ours, False, 1, images[:20]),
                   **{f'fast, {batch} at once': (make_ours, *ours, True, batch, images[:20]) for batch in BATCHES}}
         with apart(makers) as ways:
-            rows += compare(f'track, {place}, frames/s', {**ways, FLOOR: floor}, 'PySOT itself', args.rounds, FLOOR)
-        makers = {'PySOT itself': (make_pysot_from_files, args.pysot, network.experiment, images),
+            rows += compare(f'track, {place}, frames/s', {**ways, FLOOR: floor}, ITSELF, args.rounds, FLOOR)
+        makers = {ITSELF: (make_pysot_from_files, args.pysot, network.experiment, images),
                   f'fast, {BATCH_OF_FILES} videos at once': (make_ours_from_files, *ours, BATCH_OF_FILES, images)}
         with apart(makers) as ways:
-            rows += compare(f'test from JPEG files of 1280x720, {place}, frames/s', ways, 'PySOT itself', args.rounds)
+            rows += compare(f'test from JPEG files of 1280x720, {place}, frames/s', ways, ITSELF, args.rounds)
     return rows

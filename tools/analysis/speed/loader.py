@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from siamrpnpp_plugin.datasets import CropStore, jpeg
 from siamrpnpp_plugin.registry import DATASETS
 
-from .predecessors import PySOTPairs, pysot_dataset
+from .pysot_ways import PySOTPairs, add_checkout, baseline, pysot_dataset
 from .samples import synthetic_store
 from .timing import compare, threads
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', type=Path, default=ROOT / 'configs' / 'siamrpnpp_r50_vid.py', help='loader: its pipeline')
     parser.add_argument('--pairs', type=int, default=1400, help='loader: pairs per round')
     parser.add_argument('--workers', type=int, nargs='+', default=[1, 2], help='numbers of worker processes to measure')
-    parser.add_argument('--pysot', type=Path, help="a checkout of PySOT (needs yacs), measured instead of a re-implementation")
+    add_checkout(parser)
     parser.add_argument('--gpu-pairs-per-second', type=float, default=657,
                         help='pairs that a GPU trains per second. The default was measured: R50 with layers 2 to 4 trained, '
                              'batch 32, bfloat16, on an H200')
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace, folder: Path) -> list[dict]:
     config.dataset.update(store=str(path), pairs_per_epoch=pairs)
     config.pin_memory = False
     decoding = DecodingAlone(DATASETS.build(config.dataset), min(pairs, 280), pairs)
-    baseline = "PySOT's way" if args.pysot is None else 'PySOT itself'
+    theirs = baseline(args)
     rows, per_worker = [], []
     with threads(1):
         for workers in args.workers:
@@ -129,8 +129,8 @@ def run(args: argparse.Namespace, folder: Path) -> list[dict]:
             def floor(workers: int = workers) -> tuple:
                 return timed(DataLoader(decoding, batch, num_workers=workers))
 
-            ways = {baseline: pysot, 'ours': ours, FLOOR: floor}
-            found = compare(f'loader, {workers} worker(s), batch {batch}, pairs/s', ways, baseline, args.rounds, FLOOR)
+            ways = {theirs: pysot, 'ours': ours, FLOOR: floor}
+            found = compare(f'loader, {workers} worker(s), batch {batch}, pairs/s', ways, theirs, args.rounds, FLOOR)
             rows += found
             per_worker.append(found[1]['per_second'] / max(workers, 1))
     print(feeding(min(per_worker), args.gpu_pairs_per_second, shipped_workers))

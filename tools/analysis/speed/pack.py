@@ -14,8 +14,8 @@ from siamrpnpp_plugin.datasets.cropping import PackSettings
 from siamrpnpp_plugin.datasets.jpeg import encode_jpeg
 from siamrpnpp_plugin.datasets.packing import pack
 
-from .predecessors import seed_pack
 from .samples import FirstVideos, synthetic_root
+from .seed_ways import seed_pack
 from .timing import compare, threads
 
 FLOOR = 'decoding and encoding alone'

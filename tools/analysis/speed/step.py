@@ -16,21 +16,21 @@ from torch.utils.flop_counter import FlopCounterMode
 from siamrpnpp_plugin.engine.launch import keep_freed_memory
 from siamrpnpp_plugin.registry import MODELS
 
-from .predecessors import pysot_training_step
+from .pysot_ways import ITSELF, add_checkout, missing_checkout, pysot_training_step
 from .timing import apart, compare, matmul_gflops, threads
 
 ROOT = Path(__file__).resolve().parents[3]
-BASELINE, AMP, FLOOR = 'PySOT itself', 'ours, bfloat16', 'matrix products alone'
+AMP, FLOOR = 'ours, bfloat16', 'matrix products alone'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--pysot', type=Path, help='a checkout of PySOT; needs yacs')
+    add_checkout(parser)
     parser.add_argument('--batch', type=int, help='step: pairs; default: 4 on a CPU, 32 on a GPU')
     parser.add_argument('--threads', type=int, default=os.cpu_count(), help='step: of the CPU')
 
 
 def missing(args: argparse.Namespace) -> str:
-    return '' if args.pysot else '--pysot PATH_OF_A_CHECKOUT: it is compared with PySOT itself'
+    return missing_checkout(args)
 
 
 def example(size: int) -> dict:
@@ -74,9 +74,9 @@ def make(who: str, root: Path, size: int, number: int, frozen: bool, count: int)
     torch.set_num_threads(number)
     torch.set_flush_denormal(True)  # random weights have vanishing gradients, whose arithmetic is slow on a CPU
     batch = example(size)
-    if who != BASELINE and device == 'cpu':
+    if who != ITSELF and device == 'cpu':
         keep_freed_memory()  # as tools/train.py does
-    step = pysot_step(root, batch, frozen, device) if who == BASELINE else our_step(batch, frozen, device, who == AMP)[1]
+    step = pysot_step(root, batch, frozen, device) if who == ITSELF else our_step(batch, frozen, device, who == AMP)[1]
     for _ in range(2 if device == 'cpu' else 10):
         step()
 
@@ -113,7 +113,7 @@ def run(args: argparse.Namespace, folder: Path) -> list[dict]:
         place = f'{args.threads} threads' if device == 'cpu' else torch.cuda.get_device_name()
         state = 'frozen backbone' if frozen else 'layer2-4 trained'
         title = f'step, R50, batch {size}, {place}, {work / 2e9:.0f} GMAC, {state}, steps/s'
-        names, count = ((BASELINE, 'ours'), 2) if device == 'cpu' else ((BASELINE, 'ours', AMP), 20)
+        names, count = ((ITSELF, 'ours'), 2) if device == 'cpu' else ((ITSELF, 'ours', AMP), 20)
         with apart({who: (make, who, args.pysot, size, args.threads, frozen, count) for who in names}) as ways:
-            rows += compare(title, {**ways, FLOOR: floor}, BASELINE, args.rounds, FLOOR)
+            rows += compare(title, {**ways, FLOOR: floor}, ITSELF, args.rounds, FLOOR)
     return rows

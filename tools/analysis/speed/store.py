@@ -23,7 +23,7 @@ import numpy as np
 from siamrpnpp_plugin.datasets import LMDBPairDataset
 from siamrpnpp_plugin.datasets.crop_store import ARRAYS, FORMAT, FORMAT_VERSION
 
-from .predecessors import PySOTPairs
+from .pysot_ways import PySOTPairs
 from .timing import table, unique_memory
 
 TRACK, VIDEO = 100, 2  # crops of a track, tracks of a video

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from siamrpnpp_plugin.apis import SOTracker, build_tracker, init_model
 from siamrpnpp_plugin.export import export_onnx, quantize_onnx
 
-from .predecessors import PySOTTracker, pysot_tracker
+from .pysot_ways import PySOTTracker, add_checkout, baseline, pysot_tracker
 from .samples import synthetic_root
 from .timing import apart, compare, matmul_gflops, threads
 
@@ -42,7 +42,7 @@ NETWORKS = {'r50': Network('siamrpnpp_r50_pysot.py', 'siamrpn_r50_l234_dwxcorr',
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--pysot', type=Path, help='a checkout of PySOT; needs yacs')
+    add_checkout(parser)
     parser.add_argument('--networks', nargs='+', choices=tuple(NETWORKS), default=list(NETWORKS), help='track: default: all')
     parser.add_argument('--track-threads', type=int, nargs='+', default=[1, 2], help='track: numbers of threads to measure')
     parser.add_argument('--video', type=Path, help='track: a folder of frames; default: a synthetic video of 1280x720')
@@ -143,9 +143,9 @@ def run(args: argparse.Namespace, folder: Path) -> list[dict]:
         network = NETWORKS[name]
         work, exported = products(network), export(network, folder / name, images)
         common = images, network.frames, number
-        baseline = 'PySOT itself' if args.pysot else "PySOT's way"
+        theirs = baseline(args)
         makers = {
-            baseline: ((make_pysot, args.pysot, network.experiment) if args.pysot else (make_pysots_way, network.config)),
+            theirs: ((make_pysot, args.pysot, network.experiment) if args.pysot else (make_pysots_way, network.config)),
             'torch': (make_torch, network.config, False, exported / 'model.pth'),
             'torch, fast': (make_torch, network.config, True, exported / 'model.pth'),
             'ONNX Runtime, fast': (make_onnx, exported / 'fast', network.config),
@@ -158,5 +158,5 @@ def run(args: argparse.Namespace, folder: Path) -> list[dict]:
                 return 1, work / (matmul_gflops(0.3) * 1e9)
 
         with apart({way: (*maker, *common) for way, maker in makers.items()}) as ways:
-            rows += compare(title, {**ways, FLOOR: floor}, baseline, args.rounds, FLOOR)
+            rows += compare(title, {**ways, FLOOR: floor}, theirs, args.rounds, FLOOR)
     return rows
